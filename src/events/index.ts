@@ -1,0 +1,3 @@
+/** In-process events. */
+export { createEventBus } from './bus.ts';
+export type { EventBus } from './bus.ts';
