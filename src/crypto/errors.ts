@@ -1,0 +1,2 @@
+/** Closed set of failure codes of `src/crypto`. */
+export type CryptoErrorCode = 'crypto_open_failed';
