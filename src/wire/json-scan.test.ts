@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  JSON_DEPTH_MAX,
+  JSON_ELEMENTS_MAX,
+  JSON_MEMBERS_MAX,
+  JsonScanError,
+  scanJsonArray,
+  scanJsonDocument,
+  scanJsonObject,
+} from './json-scan.ts';
+
+const bytesOf = (text: string): Buffer => Buffer.from(text, 'utf8');
+
+/** What the spans say, put together again as a value. */
+function rebuild(bytes: Buffer): [string, unknown][] {
+  return scanJsonDocument(bytes).map(({ key, valueStart, valueEnd }) => [
+    key,
+    JSON.parse(bytes.toString('utf8', valueStart, valueEnd)),
+  ]);
+}
+
+function isObjectText(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+function isScanned(bytes: Buffer): boolean {
+  try {
+    scanJsonDocument(bytes);
+    return true;
+  } catch (error) {
+    assert.ok(error instanceof JsonScanError);
+    assert.ok(error.offset >= 0 && error.offset <= bytes.length);
+    return false;
+  }
+}
+
+test('spans hold the values that JSON.parse sees, in any white space', () => {
+  const spaced = fc.tuple(fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()), fc.constantFrom(undefined, 1, '\t', '\r\n '));
+  fc.assert(
+    fc.property(spaced, ([value, space]) => {
+      const text = JSON.stringify(value, null, space);
+      const parsed: unknown = JSON.parse(text);
+      assert.deepEqual(Object.fromEntries(rebuild(bytesOf(text))), parsed);
+    }),
+  );
+});
+
+test('exactly the documents that JSON.parse accepts are accepted (RFC 8259)', () => {
+  const fragment = fc.constantFrom(
+    ...['{', '}', '[', ']', ',', ':', '"', '\\', '\\u00e9', '\\n', '\\x', '\n', ' ', '"a"', '"b":', '1', '-', '0', '.', 'e', 'E+', '01', 'true', 'fals', 'null', '\u0001', 'é'],
+  );
+  const soup = fc.array(fragment, { maxLength: 14 }).map((parts) => `{"k":${parts.join('')}}`);
+  const damaged = fc
+    .tuple(fc.dictionary(fc.string(), fc.jsonValue()), fc.nat(), fragment)
+    .map(([value, at, piece]) => {
+      const text = JSON.stringify(value);
+      const cut = at % (text.length + 1);
+      return text.slice(0, cut) + piece + text.slice(cut + (at % 3));
+    });
+  fc.assert(
+    fc.property(fc.oneof(soup, damaged), (text) => {
+      assert.equal(isScanned(bytesOf(text)), isObjectText(bytesOf(text).toString('utf8')), text);
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
+test('bytes that are no text at all are refused or scanned, never thrown upon', () => {
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => void isScanned(Buffer.concat([bytesOf('{"a":"'), bytes, bytesOf('"}')]))));
+});
+
+test('escaped keys are decoded and repeated keys are all returned', () => {
+  const found = scanJsonObject(bytesOf('{"mod\\u0065l":1,"model":2}'));
+  assert.deepEqual(found.map((member) => member.key), ['model', 'model']);
+  assert.equal(found[1]?.memberStart, 17);
+});
+
+test('a special byte is found wherever it stands in a long string', () => {
+  for (let length = 500; length < 540; length += 1) {
+    for (const special of ['\\"', '\\\\', 'é', '\\u0041']) {
+      for (const offset of [0, 1, 2, 3]) {
+        const text = `${' '.repeat(offset)}{"a":"${'x'.repeat(length)}${special}${'y'.repeat(700)}","b":1}`;
+        assert.deepEqual(scanJsonDocument(bytesOf(text)).map((member) => member.key), ['a', 'b']);
+      }
+    }
+    assert.throws(() => scanJsonDocument(bytesOf(`{"a":"${'x'.repeat(length)}\u001f${'y'.repeat(9)}"}`)), { code: 'json_invalid' });
+  }
+});
+
+test('elements of an array are found from any offset, and what follows is not looked at', () => {
+  const bytes = bytesOf('{"m":[ {"a":[1]} , "x", 2 ],broken');
+  const spans = scanJsonArray(bytes, 5);
+  assert.deepEqual(spans.map(({ start, end }) => bytes.toString('utf8', start, end)), ['{"a":[1]}', '"x"', '2']);
+});
+
+test('depth, members, elements and keys have limits', () => {
+  const deep = (levels: number): Buffer => bytesOf(`{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`);
+  assert.equal(scanJsonObject(deep(JSON_DEPTH_MAX - 1)).length, 1);
+  assert.throws(() => scanJsonObject(deep(JSON_DEPTH_MAX)), { code: 'json_limit' });
+  const members = Array.from({ length: JSON_MEMBERS_MAX + 1 }, (_, i) => `"${i}":0`).join(',');
+  assert.throws(() => scanJsonObject(bytesOf(`{${members}}`)), { code: 'json_limit' });
+  assert.throws(() => scanJsonArray(bytesOf(`[${'0,'.repeat(JSON_ELEMENTS_MAX)}0]`)), { code: 'json_limit' });
+  assert.throws(() => scanJsonObject(bytesOf(`{"${'k'.repeat(2_000)}":0}`)), { code: 'json_limit' });
+});
+
+test('a document must be one object and nothing else', () => {
+  for (const text of ['', ' ', '[]', '1', '{}{}', '{} x', '\ufeff{}', '{"a":1,}', '{,}', '{"a"}']) {
+    assert.throws(() => scanJsonDocument(bytesOf(text)), { code: 'json_invalid' }, text);
+  }
+});
