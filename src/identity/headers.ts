@@ -1,0 +1,91 @@
+/**
+ * Which request headers mean what to identity. One table, so that what a door reads, what is
+ * stripped before forwarding, and what betrays a proxy can never drift apart. Names are lower case.
+ */
+
+/**
+ * Headers that carry a caller's credential. They are stripped before anything is forwarded; the
+ * first five may also present a Postern token. Signature headers of AWS are matched by prefix.
+ */
+export const CALLER_CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([
+  'x-postern-authorization',
+  'authorization',
+  'x-api-key',
+  'x-goog-api-key',
+  'api-key',
+  'cookie',
+  'cookie2',
+  'proxy-authorization',
+]);
+
+/** Headers in which a Postern token or an accepted JWT may be presented. */
+export const TOKEN_HEADERS: ReadonlySet<string> = new Set([
+  'x-postern-authorization',
+  'authorization',
+  'x-api-key',
+  'x-goog-api-key',
+  'api-key',
+]);
+
+/** Query parameters that carry a caller's credential, lower case. */
+export const CALLER_CREDENTIAL_QUERY: ReadonlySet<string> = new Set(['key', 'api_key', 'access_token']);
+
+/** Whether a header (lower-case name) carries a caller's credential and must not go upstream. */
+export function isCallerCredential(name: string): boolean {
+  return CALLER_CREDENTIAL_HEADERS.has(name) || name.startsWith('x-amz-');
+}
+
+/** Whether a query parameter (any case) carries a caller's credential and must not go upstream. */
+export function isCallerCredentialQuery(name: string): boolean {
+  const lower = name.toLowerCase();
+  return CALLER_CREDENTIAL_QUERY.has(lower) || lower.startsWith('x-amz-') || lower.startsWith('x-goog-');
+}
+
+/** Whether a header (lower-case name) is Postern's own; none goes upstream and none is believed from there. */
+export function isPosternHeader(name: string): boolean {
+  return name.startsWith('x-postern-');
+}
+
+const PROXY_HEADERS: ReadonlySet<string> = new Set([
+  'forwarded',
+  'via',
+  'x-real-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-original-forwarded-for',
+  'x-original-host',
+  'x-original-url',
+  'x-rewrite-url',
+  'true-client-ip',
+  'client-ip',
+  'cf-connecting-ip',
+  'cf-ray',
+  'fastly-client-ip',
+  'fly-client-ip',
+  'x-envoy-external-address',
+  'x-proxyuser-ip',
+  'proxy-connection',
+  'cdn-loop',
+]);
+
+/**
+ * Whether a header (lower-case name) shows that a proxy stands between the caller and us, so that
+ * the connection's owner is the proxy and not the caller. `tailscale serve` and Funnel count too.
+ */
+export function isProxyHeader(name: string): boolean {
+  return PROXY_HEADERS.has(name) || name.startsWith('x-forwarded-') || name.startsWith('tailscale-');
+}
+
+/** Headers that concern one connection only (RFC 9110 section 7.6.1) and are never forwarded. */
+export const HOP_BY_HOP_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'http2-settings',
+]);

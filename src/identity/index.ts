@@ -1,0 +1,3 @@
+export * from './caller.ts';
+export * from './headers.ts';
+export * from './principal.ts';
