@@ -1,0 +1,92 @@
+/** The operator's settings: what the process may do, given by flags, environment and one file. Never by the API. */
+import type { Secret } from '../base/secret.ts';
+
+/** Where a value came from; the strongest first. */
+export type SettingOrigin =
+  | { readonly kind: 'flag'; readonly name: string }
+  | { readonly kind: 'environment'; readonly name: string }
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'default' };
+
+export interface ListenAddress {
+  /** `localhost`, or an IP address without brackets. */
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** `localhost`, 127.0.0.0/8 or ::1. `localhost` opens both families. */
+  readonly loopback: boolean;
+}
+
+/** A claim that a token must carry with exactly this value; binds an issuer of many tenants to one. */
+export interface TenantClaim {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface JwtDoorSettings {
+  /** Exact value of `iss`. */
+  readonly issuer: string;
+  /** Values of `aud`, one of which must be there. */
+  readonly audience: readonly string[];
+  /** Asymmetric ones only. */
+  readonly algorithms: readonly string[];
+  /** Null: found through the issuer's discovery document. */
+  readonly jwksUrl: string | null;
+  /** All must hold; at least one. */
+  readonly tenantClaims: readonly TenantClaim[];
+  /** Claim that names the person; default `email`, else `sub`. */
+  readonly loginClaim: string | null;
+  /** Claim with group names; null for none. */
+  readonly groupsClaim: string | null;
+}
+
+export interface OperatorSettings {
+  readonly listen: ListenAddress;
+  readonly stateDir: string;
+  /** Path of the settings file, there or not. */
+  readonly settingsFile: string;
+  readonly settingsFileFound: boolean;
+  /** Path of the gateway document; null: the store holds it. */
+  readonly config: string | null;
+  /** CIDRs of private addresses that may be dialled. */
+  readonly allowUpstream: readonly string[];
+  readonly ambientCredentials: readonly ('aws' | 'gcp')[];
+  /** Break-glass admin token. */
+  readonly adminToken: Secret | null;
+  /** 32 bytes in base64; null: `ensureMasterKey` finds or makes one in the state folder. */
+  readonly masterKey: Secret | null;
+  /** Principals that are admins from the start (`tailscale:userid:123`, `local:1000`). */
+  readonly admins: readonly string[];
+  /** Address that other devices use; opens the public listener. */
+  readonly publicUrl: string | null;
+  /** Opens the public listener on this machine's addresses. */
+  readonly lan: boolean;
+  /** Further names that `Host` may carry. */
+  readonly hosts: readonly string[];
+  readonly doors: {
+    readonly tailscaled: { readonly enabled: boolean; readonly socket: string };
+    /** Address or socket path of the listener behind `tailscale serve`; null: off. */
+    readonly serve: { readonly listen: ListenAddress | { readonly socketPath: string } | null };
+    readonly jwt: readonly JwtDoorSettings[];
+  };
+  /** PEM files of further authorities for outbound TLS. */
+  readonly caFiles: readonly string[];
+  /** Outbound HTTP proxy. */
+  readonly proxy: string | null;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly limits: {
+    readonly bodyMaxBytes: number;
+    readonly headerMaxBytes: number;
+    readonly connectionsMax: number;
+  };
+  readonly timeouts: {
+    readonly connectMs: number;
+    readonly firstByteMs: number;
+    readonly idleMs: number;
+  };
+  readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly format: 'text' | 'json' };
+  /** By the setting's name (`doors.tailscaled.enabled`). */
+  readonly origins: ReadonlyMap<string, SettingOrigin>;
+  /** Names of settings that weaken security and are on; `doctor` lists them. */
+  readonly dangerous: readonly string[];
+}
