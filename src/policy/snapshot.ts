@@ -1,0 +1,123 @@
+/**
+ * The compiled policy: what the hot path asks. A snapshot is immutable; a change makes a new one.
+ * Everything here answers from memory; after the first time, in a few map look-ups.
+ */
+import type { Caller } from '../identity/caller.ts';
+import type {
+  Authorization,
+  AuthMode,
+  BaseUrl,
+  CaptureMode,
+  CorsGrant,
+  GatewayDocument,
+  HookUse,
+  ModelCost,
+  Role,
+} from './document.ts';
+import type { Explanation } from './explanation.ts';
+
+export type ProviderKind =
+  | 'openai'
+  | 'anthropic'
+  | 'gemini'
+  | 'vertex'
+  | 'bedrock'
+  | 'azure'
+  | 'openrouter'
+  | 'compatible'
+  | 'echo';
+
+/** A place that answers for models, ready for use. */
+export interface Provider {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  /** Without a stray `/v1`. Empty strings for the built-in test provider. */
+  readonly baseUrl: BaseUrl;
+  readonly authorization: Authorization;
+  /** `passthrough` keeps the caller's own key for this provider and falls back to ours. */
+  readonly authMode: AuthMode;
+  /** The document's flags that hold (`openai_chat`, `anthropic_messages` …). */
+  readonly compatibility: readonly string[];
+  /** Every wire format that follows from the flags (`openai_embeddings`, `anthropic_count_tokens` …). */
+  readonly formats: ReadonlySet<string>;
+  /** Literal upstream ids or globs. */
+  readonly models: readonly string[];
+  /** The higher wins. */
+  readonly preference: number;
+  readonly disabled: boolean;
+  readonly addHeaders: readonly (readonly [name: string, value: string])[];
+  /** Price list, or null for no price. */
+  readonly costBasis: string | null;
+  readonly modelCostMap: readonly ModelCost[];
+  readonly kind: ProviderKind;
+  /** Postern's own test provider. */
+  readonly builtIn: boolean;
+  /** It came from the operator's environment, not from the document. */
+  readonly found: boolean;
+}
+
+/** A provider that can serve a requested model, and the id to ask it for. */
+export interface Candidate {
+  readonly provider: Provider;
+  /** Upstream id. */
+  readonly model: string;
+  readonly via: 'alias' | 'qualified' | 'bare';
+}
+
+/** What lets a caller use a model. */
+export interface ModelGrant {
+  /** The capability that opened it: `grants[2].app["…"][0]`, `stored[local:1000]`, `network[…][0]`. */
+  readonly rule: string;
+  /** The most private mode of all that match. */
+  readonly capture: CaptureMode;
+  readonly addHeaders: readonly (readonly [name: string, value: string])[];
+  /** Buckets that count, templates unexpanded. */
+  readonly quotas: readonly string[];
+  readonly hooks: readonly HookUse[];
+}
+
+/** A capability that holds for a caller. */
+export interface MatchedRule {
+  readonly rule: string;
+  /** The `src` entry that matched. */
+  readonly src: string;
+  readonly role: Role | null;
+  readonly models: readonly string[] | null;
+}
+
+/** What one caller may do. Memoised per caller object. */
+export interface Access {
+  /** After what door and token take away. Empty: the caller is refused everywhere, models or not. */
+  readonly roles: ReadonlySet<Role>;
+  /** Models are granted but no role is: a common mistake in documents, shown by `explain`. */
+  readonly noRole: boolean;
+  /** From the door or token, and the document's own map; sorted. */
+  readonly groups: readonly string[];
+  /** Groups whose usage this caller may see. */
+  readonly leads: readonly string[];
+  /** Null means no: not granted, denied, no role, or outside the token. */
+  grant(providerId: string, model: string): ModelGrant | null;
+  readonly readMetrics: boolean;
+  readonly readPricing: boolean;
+  readonly cors: readonly CorsGrant[];
+  readonly rules: readonly MatchedRule[];
+}
+
+/** Immutable policy of one tailnet. */
+export interface PolicySnapshot {
+  /** Names the inputs it was compiled from; changes when any of them does. */
+  readonly version: string;
+  readonly tailnet: string;
+  readonly document: GatewayDocument;
+  /** By id; disabled ones included. */
+  readonly providers: ReadonlyMap<string, Provider>;
+  /** Best first; empty for an unknown model. Disabled providers are left out. */
+  resolve(model: string): readonly Candidate[];
+  accessOf(caller: Caller): Access;
+  /** Model ids that can be listed, with patterns expanded by the known models; `provider/model` to candidate. */
+  listModels(): readonly Candidate[];
+  /** Alias names and what they stand for now. */
+  readonly aliases: ReadonlyMap<string, Candidate | null>;
+  explain(caller: Caller, model: string, format?: string): Explanation;
+}
