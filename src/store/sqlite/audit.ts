@@ -1,0 +1,236 @@
+/**
+ * The audit log: a keyed hash chain for each tailnet, with signed checkpoints (DESIGN section 8).
+ *
+ *   hash(n) = HMAC(key, hash(n - 1) || canonical row n), hash(0) = 32 zero bytes
+ *
+ * Without the key no row can be altered, inserted, reordered or dropped unseen. The signed head
+ * shows rows cut off at the end. Whoever puts back an older copy of the whole file is found only
+ * by a checkpoint that was kept elsewhere.
+ */
+import {
+  canonicalJson,
+  constantTimeEqual,
+  hashChainNext,
+  keyedHash,
+  SHA256_BYTES,
+} from '../../crypto/index.ts';
+import { storeError } from '../errors.ts';
+import type { AuditEntry, AuditRow, Page, PageRequest } from '../shapes.ts';
+import { bytesOf, createCodec, intOf, type SqlRow } from './columns.ts';
+import { pageLimit, readCursor, writeCursor } from './cursor.ts';
+import type { Database } from './database.ts';
+
+const CHECKPOINT_ROWS = 1_000;
+/** One hour. */
+const CHECKPOINT_MS = 3_600_000;
+/** Facts are small; what is larger belongs elsewhere. */
+const FACTS_BYTES_MAX = 64 * 1024;
+
+/** `facts` as canonical text, so that the hash covers exactly what is stored. */
+type StoredEntry = Omit<AuditEntry, 'facts'> & { readonly seq: number; readonly facts: string };
+
+const CODEC = createCodec<StoredEntry>({
+  tailnet: ['tailnet', 'text'],
+  seq: ['seq', 'int'],
+  at: ['at', 'int'],
+  actor: ['actor', 'text'],
+  actorLabel: ['actor_label', 'text'],
+  door: ['door', 'text'],
+  presence: ['presence', 'text'],
+  action: ['action', 'text'],
+  target: ['target', 'text'],
+  reason: ['reason', 'text'],
+  facts: ['facts', 'text'],
+});
+
+/** Adds a row; on disk when it returns. Throws `store_invalid_row` for facts that are no small JSON. */
+export function appendAudit(database: Database, key: Uint8Array, entry: AuditEntry): AuditRow {
+  const facts = factsText(entry);
+  return database.durableTransaction(() => {
+    const head = readHead(database, entry.tailnet);
+    if (head !== null && !isSigned(key, 'head', entry.tailnet, head)) {
+      throw storeError(
+        'store_corrupt',
+        'the end of the audit log does not bear its signature; run "postern audit verify"',
+      );
+    }
+    const stored: StoredEntry = { ...entry, at: Math.round(entry.at), seq: (head?.seq ?? 0) + 1, facts };
+    const hash = hashChainNext(key, head?.hash ?? FIRST_LINK, canonicalRow(stored));
+    database
+      .prepare(`INSERT INTO audit (${CODEC.columnList}, hash) VALUES (${CODEC.placeholders}, ?)`)
+      .run(...CODEC.toValues(stored), hash);
+    const link = { seq: stored.seq, hash };
+    writeHead(database, key, entry.tailnet, link);
+    writeCheckpoint(database, key, stored, hash);
+    return { ...entry, at: stored.at, seq: stored.seq, hash: Buffer.from(hash).toString('hex') };
+  });
+}
+
+/** Newest first. */
+export function listAudit(
+  database: Database,
+  tailnet: string,
+  filter: { actor?: string; action?: string; from?: number; to?: number },
+  page: PageRequest,
+): Page<AuditRow> {
+  const before = page.cursor === undefined ? null : readCursor(page.cursor).seq;
+  const parts: string[] = ['tailnet = ?'];
+  const values: (string | number)[] = [tailnet];
+  const add = (sql: string, value: string | number | null | undefined): void => {
+    if (value === undefined || value === null) return;
+    parts.push(sql);
+    values.push(value);
+  };
+  add('actor = ?', filter.actor);
+  add('action = ?', filter.action);
+  add('at >= ?', filter.from);
+  add('at < ?', filter.to);
+  add('seq < ?', before);
+  const limit = pageLimit(page.limit);
+  const rows = database
+    .prepare(
+      `SELECT ${CODEC.columnList}, hash FROM audit WHERE ${parts.join(' AND ')} ORDER BY seq DESC LIMIT ?`,
+    )
+    .all(...values, limit + 1);
+  const items = rows.slice(0, limit).map(toAuditRow);
+  const last = items.at(-1);
+  const nextCursor =
+    rows.length > limit && last !== undefined ? writeCursor({ at: last.at, seq: last.seq }) : null;
+  return { items, nextCursor };
+}
+
+/** Recomputes the chain of a tailnet and compares rows, checkpoints and head. */
+export function verifyAudit(
+  database: Database,
+  key: Uint8Array,
+  tailnet: string,
+): { readonly rows: number; readonly brokenAt: number | null } {
+  const checkpoints = readCheckpoints(database, tailnet);
+  let rows = 0;
+  let brokenAt: number | null = null;
+  let link = { seq: 0, hash: FIRST_LINK };
+  const all = database.prepare(`SELECT ${CODEC.columnList}, hash FROM audit WHERE tailnet = ? ORDER BY seq`);
+  for (const row of all.iterate(tailnet)) {
+    rows += 1;
+    if (brokenAt !== null) continue;
+    const entry = CODEC.fromRow(row);
+    const hash = hashChainNext(key, link.hash, canonicalRow(entry));
+    if (entry.seq !== link.seq + 1) brokenAt = link.seq + 1;
+    else if (!constantTimeEqual(hash, bytesOf(row, 'hash'))) brokenAt = entry.seq;
+    else if (!fitsCheckpoint(key, tailnet, checkpoints.get(entry.seq), hash)) brokenAt = entry.seq;
+    else link = { seq: entry.seq, hash };
+  }
+  if (brokenAt !== null) return { rows, brokenAt };
+  const head = readHead(database, tailnet);
+  const headFits =
+    head === null
+      ? link.seq === 0
+      : isSigned(key, 'head', tailnet, head) &&
+        head.seq === link.seq &&
+        constantTimeEqual(head.hash, link.hash);
+  const lastCheckpoint = Math.max(0, ...checkpoints.keys());
+  return { rows, brokenAt: headFits && lastCheckpoint <= link.seq ? null : link.seq + 1 };
+}
+
+interface Link {
+  readonly seq: number;
+  readonly hash: Uint8Array;
+}
+
+interface SignedLink extends Link {
+  readonly signature: Uint8Array;
+}
+
+const FIRST_LINK: Uint8Array = new Uint8Array(SHA256_BYTES);
+
+function factsText(entry: AuditEntry): string {
+  try {
+    const text = canonicalJson(JSON.parse(JSON.stringify(entry.facts)));
+    if (Buffer.byteLength(text) <= FACTS_BYTES_MAX) return text;
+  } catch (cause) {
+    throw storeError(
+      'store_invalid_row',
+      'the facts of an audit entry must be a JSON object',
+      undefined,
+      cause,
+    );
+  }
+  throw storeError('store_invalid_row', `the facts of an audit entry have at most ${FACTS_BYTES_MAX} bytes`);
+}
+
+function canonicalRow(entry: StoredEntry): Uint8Array {
+  return Buffer.from(canonicalJson(entry), 'utf8');
+}
+
+function readHead(database: Database, tailnet: string): SignedLink | null {
+  const row = database.prepare('SELECT seq, hash, signature FROM audit_heads WHERE tailnet = ?').get(tailnet);
+  return row === undefined ? null : toSignedLink(row);
+}
+
+function writeHead(database: Database, key: Uint8Array, tailnet: string, link: Link): void {
+  database
+    .prepare(
+      `INSERT INTO audit_heads (tailnet, seq, hash, signature) VALUES (?, ?, ?, ?)
+       ON CONFLICT (tailnet) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, signature = excluded.signature`,
+    )
+    .run(tailnet, link.seq, link.hash, sign(key, 'head', tailnet, link));
+}
+
+/** A checkpoint for the first row, every thousandth, and the first after an hour. */
+function writeCheckpoint(database: Database, key: Uint8Array, entry: StoredEntry, hash: Uint8Array): void {
+  const last = database
+    .prepare('SELECT seq, at FROM audit_checkpoints WHERE tailnet = ? ORDER BY seq DESC LIMIT 1')
+    .get(entry.tailnet);
+  const due =
+    last === undefined ||
+    entry.seq - intOf(last, 'seq') >= CHECKPOINT_ROWS ||
+    entry.at - intOf(last, 'at') >= CHECKPOINT_MS;
+  if (!due) return;
+  database
+    .prepare('INSERT INTO audit_checkpoints (tailnet, seq, at, hash, signature) VALUES (?, ?, ?, ?, ?)')
+    .run(
+      entry.tailnet,
+      entry.seq,
+      entry.at,
+      hash,
+      sign(key, 'checkpoint', entry.tailnet, { seq: entry.seq, hash }),
+    );
+}
+
+function readCheckpoints(database: Database, tailnet: string): ReadonlyMap<number, SignedLink> {
+  const rows = database
+    .prepare('SELECT seq, hash, signature FROM audit_checkpoints WHERE tailnet = ?')
+    .all(tailnet);
+  return new Map(rows.map((row) => [intOf(row, 'seq'), toSignedLink(row)]));
+}
+
+function fitsCheckpoint(
+  key: Uint8Array,
+  tailnet: string,
+  checkpoint: SignedLink | undefined,
+  hash: Uint8Array,
+): boolean {
+  if (checkpoint === undefined) return true;
+  return isSigned(key, 'checkpoint', tailnet, checkpoint) && constantTimeEqual(checkpoint.hash, hash);
+}
+
+function sign(key: Uint8Array, kind: 'head' | 'checkpoint', tailnet: string, link: Link): Uint8Array {
+  return keyedHash(key, Buffer.from(JSON.stringify(['audit', kind, tailnet, link.seq]), 'utf8'), link.hash);
+}
+
+function isSigned(key: Uint8Array, kind: 'head' | 'checkpoint', tailnet: string, link: SignedLink): boolean {
+  return constantTimeEqual(link.signature, sign(key, kind, tailnet, link));
+}
+
+function toSignedLink(row: SqlRow): SignedLink {
+  return { seq: intOf(row, 'seq'), hash: bytesOf(row, 'hash'), signature: bytesOf(row, 'signature') };
+}
+
+function toAuditRow(row: SqlRow): AuditRow {
+  const { facts, ...entry } = CODEC.fromRow(row);
+  return {
+    ...entry,
+    facts: JSON.parse(facts) as AuditRow['facts'],
+    hash: Buffer.from(bytesOf(row, 'hash')).toString('hex'),
+  };
+}

@@ -1,0 +1,97 @@
+/**
+ * Fields of shapes to columns of tables and back. A column list is the one place where a field's
+ * column and its kind are told; statements are built from it.
+ */
+import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import { storeError } from '../errors.ts';
+
+/** `json` is a JSON text, `bool` is 0 or 1, `bytes` a BLOB. */
+export type ColumnKind = 'text' | 'int' | 'bool' | 'json' | 'bytes';
+
+/** Field name to column name and kind, for every field of `Shape`. */
+export type Columns<Shape> = {
+  readonly [Field in keyof Shape]-?: readonly [column: string, kind: ColumnKind];
+};
+
+export type SqlRow = Record<string, SQLOutputValue>;
+
+/** How the rows of one table are written and read. */
+export interface RowCodec<Shape> {
+  /** `a, b, c` in the order of the values. */
+  readonly columnList: string;
+  /** `?, ?, ?`. */
+  readonly placeholders: string;
+  toValues(shape: Shape): SQLInputValue[];
+  /** Throws `store_corrupt` where a column does not hold what the schema says. */
+  fromRow(row: SqlRow): Shape;
+}
+
+export function createCodec<Shape extends object>(columns: Columns<Shape>): RowCodec<Shape> {
+  const fields = Object.entries(columns) as [keyof Shape & string, readonly [string, ColumnKind]][];
+  return {
+    columnList: fields.map(([, [column]]) => column).join(', '),
+    placeholders: fields.map(() => '?').join(', '),
+    toValues: (shape) => fields.map(([field, [, kind]]) => toValue(shape[field], kind)),
+    fromRow(row) {
+      const shape: Record<string, unknown> = {};
+      for (const [field, [column, kind]] of fields) shape[field] = fromValue(row[column], kind, column);
+      // Every field was just set from a column whose type the STRICT schema enforces.
+      return shape as Shape;
+    },
+  };
+}
+
+function toValue(value: unknown, kind: ColumnKind): SQLInputValue {
+  if (value === null || value === undefined) return null;
+  switch (kind) {
+    case 'int':
+      // Durations arrive with fractions; what is no number becomes NULL, which NOT NULL columns refuse.
+      return typeof value === 'number' && Number.isSafeInteger(Math.round(value)) ? Math.round(value) : null;
+    case 'bool':
+      return value === true ? 1 : 0;
+    case 'json':
+      return JSON.stringify(value);
+    case 'text':
+      return typeof value === 'string' ? value : null;
+    case 'bytes':
+      return value instanceof Uint8Array ? value : null;
+  }
+}
+
+function fromValue(value: SQLOutputValue | undefined, kind: ColumnKind, column: string): unknown {
+  if (value === null || value === undefined) return null;
+  if (kind === 'bool') return value === 1;
+  if (kind !== 'json') return value;
+  try {
+    return JSON.parse(String(value)) as unknown;
+  } catch (cause) {
+    throw storeError('store_corrupt', `column ${column} does not hold JSON`, undefined, cause);
+  }
+}
+
+/** A column that the schema makes an integer. */
+export function intOf(row: SqlRow, column: string): number {
+  const value = row[column];
+  if (typeof value !== 'number') throw storeError('store_corrupt', `column ${column} does not hold a number`);
+  return value;
+}
+
+/** A column that the schema makes a text. */
+export function textOf(row: SqlRow, column: string): string {
+  const value = row[column];
+  if (typeof value !== 'string') throw storeError('store_corrupt', `column ${column} does not hold a text`);
+  return value;
+}
+
+/** As `textOf`, for columns that may be NULL. */
+export function textOrNullOf(row: SqlRow, column: string): string | null {
+  return row[column] === null ? null : textOf(row, column);
+}
+
+/** A column that the schema makes a BLOB. */
+export function bytesOf(row: SqlRow, column: string): Uint8Array {
+  const value = row[column];
+  if (!(value instanceof Uint8Array))
+    throw storeError('store_corrupt', `column ${column} does not hold bytes`);
+  return value;
+}

@@ -1,0 +1,62 @@
+/** What a killed process leaves: nothing acknowledged is lost, nothing is damaged (DESIGN section 8). */
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Database } from './database.ts';
+import { openTestStore, TEST_KEYS, withFolder } from './rows.fixture.ts';
+import { getBodies } from './bodies/body-store.ts';
+
+const ROUNDS = 5;
+
+/** Appends without end in a child, and kills it after `acknowledged` batches. Gives the ids that were acknowledged. */
+function appendAndKill(file: string, round: number, batches: number): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const child = fork(new URL('./append-forever.fixture.ts', import.meta.url), [file, String(round)], {
+      stdio: 'inherit',
+    });
+    const ids: string[] = [];
+    child.on('message', (message) => {
+      ids.push(...(message as string[]));
+      if (ids.length >= batches * 20) child.kill('SIGKILL');
+    });
+    child.on('error', reject);
+    child.on('exit', (_, signal) =>
+      signal === 'SIGKILL' ? resolve(ids) : reject(new Error('the child ended by itself')),
+    );
+  });
+}
+
+test('after kill -9 the database is whole and holds every acknowledged batch', async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, 'postern.db');
+    const acknowledged: string[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      acknowledged.push(...(await appendAndKill(file, round, 3 + round * 4)));
+    }
+    const store = await openTestStore(file);
+    assert.equal((await store.verifyAudit('home')).brokenAt, null);
+    await store.close();
+    const database = new Database(file, 'reader');
+    assert.deepEqual(
+      database
+        .prepare('PRAGMA integrity_check')
+        .all()
+        .map((row) => row['integrity_check']),
+      ['ok'],
+    );
+    const stored = new Set(
+      database
+        .prepare('SELECT id FROM requests')
+        .all()
+        .map((row) => row['id']),
+    );
+    assert.deepEqual(
+      acknowledged.filter((id) => !stored.has(id)),
+      [],
+    );
+    // Rows and bodies are one transaction: whoever has the row has its body.
+    for (const id of stored) assert.ok(getBodies(database, TEST_KEYS, 'home', String(id)) !== null);
+    database.close();
+  });
+});

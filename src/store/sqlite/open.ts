@@ -1,0 +1,133 @@
+/**
+ * The store over SQLite: one file, two threads. The writer owns all changes; the reader answers
+ * queries from its own connection, so that a long one never delays an append. SQLite's WAL mode
+ * lets both go on at once, and a killed process leaves a file that opens.
+ */
+import { chmod, open, stat } from 'node:fs/promises';
+import type { Clock } from '../../base/clock.ts';
+import type { Logger } from '../../base/log.ts';
+import { storeError } from '../errors.ts';
+import type { Store } from '../shapes.ts';
+import { packBatch } from './batch-transfer.ts';
+import type { ReaderMethods, StoreKeys, WriterMethods } from './methods.ts';
+import type { WorkerStart } from './protocol.ts';
+import { WorkerClient } from './worker-client.ts';
+
+export interface SqliteStoreOptions extends StoreKeys {
+  /** Path of the database; made with mode 0600 in a folder that exists. */
+  readonly file: string;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/**
+ * Opens the store and brings its schema up to date. Rejects with `store_open_failed`,
+ * `store_newer_schema` or `store_corrupt`.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  await makePrivateFile(options.file);
+  const startOf = (role: WorkerStart['role']) => (): WorkerStart => ({
+    file: options.file,
+    role,
+    now: options.clock.now(),
+    auditKey: options.auditKey,
+    bodyKey: options.bodyKey,
+    bodyHashKey: options.bodyHashKey,
+  });
+  const writer = new WorkerClient<WriterMethods>(startOf('writer'), options.logger);
+  await writer.open();
+  const reader = new WorkerClient<ReaderMethods>(startOf('reader'), options.logger);
+  try {
+    await reader.open();
+  } catch (error) {
+    await writer.close();
+    throw error;
+  }
+  return assembleStore(options, writer, reader);
+}
+
+function assembleStore(
+  options: SqliteStoreOptions,
+  writer: WorkerClient<WriterMethods>,
+  reader: WorkerClient<ReaderMethods>,
+): Store {
+  return {
+    async appendRequests(batch) {
+      const packed = await packBatch(batch);
+      await writer.call('appendRequests', [packed], [packed.data]);
+    },
+    listRequests: (filter, page) => reader.call('listRequests', [filter, page]),
+    getRequest: (tailnet, id) => reader.call('getRequest', [tailnet, id]),
+    getBodies: (tailnet, id) => reader.call('getBodies', [tailnet, id]),
+    listSessions: (filter, page) => reader.call('listSessions', [filter, page]),
+    queryUsage: (filter, groupBy, timeZone) => reader.call('queryUsage', [filter, groupBy, timeZone]),
+
+    listGrants: () => reader.call('listGrants', []),
+    putGrant: (grant) => writer.call('putGrant', [grant]),
+    deleteGrant: (principal, role) => writer.call('deleteGrant', [principal, role]),
+
+    listTokens: (tailnet) => reader.call('listTokens', [tailnet]),
+    putToken: (token) => writer.call('putToken', [token]),
+    revokeToken: (tailnet, id, at) => writer.call('revokeToken', [tailnet, id, at]),
+    touchTokens: (used) => writer.call('touchTokens', [used]),
+
+    listProviderKeys: (tailnet) => reader.call('listProviderKeys', [tailnet]),
+    putProviderKey: (key) => writer.call('putProviderKey', [key]),
+
+    latestDocument: (tailnet) => reader.call('latestDocument', [tailnet]),
+    getDocument: (tailnet, version) => reader.call('getDocument', [tailnet, version]),
+    listDocuments: (tailnet, limit) => reader.call('listDocuments', [tailnet, limit]),
+    putDocument: (document, expectedVersion) => writer.call('putDocument', [document, expectedVersion]),
+
+    listPasskeys: (tailnet) => reader.call('listPasskeys', [tailnet]),
+    putPasskey: (passkey) => writer.call('putPasskey', [passkey]),
+    deletePasskey: (tailnet, credentialId) => writer.call('deletePasskey', [tailnet, credentialId]),
+
+    appendAudit: (entry) => writer.call('appendAudit', [entry]),
+    listAudit: (tailnet, filter, page) => reader.call('listAudit', [tailnet, filter, page]),
+    verifyAudit: (tailnet) => reader.call('verifyAudit', [tailnet]),
+
+    putOwnedObjects: (objects) => writer.call('putOwnedObjects', [objects]),
+    listOwnedObjects: (tailnet) => reader.call('listOwnedObjects', [tailnet]),
+
+    getSetting: (name) => reader.call('getSetting', [name]),
+    putSetting: (name, value) => writer.call('putSetting', [name, value]),
+
+    async health() {
+      await writer.call('putSetting', ['store.health', String(options.clock.now())]);
+      const [counts, bytes] = await Promise.all([reader.call('counts', []), bytesOnDisk(options.file)]);
+      return { bytes, ...counts };
+    },
+    async close() {
+      // The reader first, so that the writer can fold the write-ahead log into the file.
+      await reader.close();
+      await writer.close();
+    },
+  };
+}
+
+/** SQLite gives its own companion files (`-wal`, `-shm`) the mode of the database file. */
+async function makePrivateFile(file: string): Promise<void> {
+  try {
+    const handle = await open(file, 'a', 0o600);
+    await handle.close();
+    await chmod(file, 0o600);
+  } catch (cause) {
+    throw storeError(
+      'store_open_failed',
+      `the database file ${file} cannot be opened for writing`,
+      undefined,
+      cause,
+    );
+  }
+}
+
+async function bytesOnDisk(file: string): Promise<number> {
+  let bytes = 0;
+  for (const name of [file, `${file}-wal`]) {
+    // The log is not there after a checkpoint that emptied it.
+    const found = await stat(name).catch(() => null);
+    bytes += found?.size ?? 0;
+  }
+  return bytes;
+}
