@@ -1,0 +1,102 @@
+/** The doors of this process, joined into one identifier, and whose rights end when. */
+import { userInfo } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { OperatorSettings } from '../config/index.ts';
+import { KEY_LABELS, type Keyring } from '../crypto/index.ts';
+import {
+  createIdentifier,
+  createJwtVerifier,
+  createLocalApi,
+  createLocalDoor,
+  createLocalUsers,
+  createServeDoor,
+  createSocketOwners,
+  createTailscaledDoor,
+  createTokens,
+  type Door,
+  type Identifier,
+  type Revocation,
+  type TailscaledDoor,
+  type Tokens,
+} from '../doors/index.ts';
+import type { Store } from '../store/index.ts';
+import type { Outbound } from './outbound.ts';
+
+export interface Doors {
+  readonly identifier: Identifier;
+  readonly tokens: Tokens;
+  /** Null where the operator did not enable it. */
+  readonly tailscaled: TailscaledDoor | null;
+  /** Called when somebody's right to be here ends; returns the function that ends the subscription. */
+  onRevoked(listener: (revocation: Revocation) => void): () => void;
+  close(): Promise<void>;
+}
+
+export interface OpenDoorsOptions {
+  readonly settings: OperatorSettings;
+  readonly store: Store;
+  readonly keyring: Keyring;
+  readonly outbound: Outbound;
+  readonly ownAddresses: () => readonly string[];
+  readonly tailnet: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export async function openDoors(options: OpenDoorsOptions): Promise<Doors> {
+  const { settings, store, tailnet, clock, random, logger } = options;
+  const self = userInfo();
+  // Elsewhere the system does not tell who owns a loopback connection: there the socket is the door.
+  const owners = process.platform === 'linux' ? createSocketOwners() : null;
+  const local = createLocalDoor({
+    tailnet,
+    owners,
+    users: createLocalUsers({ self: { uid: self.uid, login: self.username } }),
+    socketOwnerUid: self.uid,
+    ownAddresses: options.ownAddresses,
+    overflowUid: await readOverflowUid(),
+  });
+  const tokens = await createTokens({ store, hashKey: options.keyring.key(KEY_LABELS.tokenHash), tailnet, clock, random, logger });
+  const { enabled, socket } = settings.doors.tailscaled;
+  const tailscaled = enabled ? createTailscaledDoor({ api: createLocalApi({ socketPath: socket }), tailnet, clock, logger }) : null;
+  const onTailnet: readonly Door[] = tailscaled === null ? [] : [tailscaled, local];
+  const identifier = createIdentifier({
+    doors: { loopback: [local], socket: [local], tailnet: onTailnet, serve: [createServeDoor({ tailnet })], public: [] },
+    tokens,
+    jwt:
+      settings.doors.jwt.length === 0
+        ? null
+        : createJwtVerifier({ issuers: settings.doors.jwt, fetchJson: options.outbound.fetchJson, clock, tailnet }),
+    breakGlass: settings.adminToken,
+    tailnet,
+  });
+  return {
+    identifier,
+    tokens,
+    tailscaled,
+    onRevoked(listener) {
+      const stops = [tokens.onRevoked(listener), ...(tailscaled === null ? [] : [tailscaled.onRevoked(listener)])];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
+    async close() {
+      await tokens.close();
+      await tailscaled?.close();
+      await owners?.close();
+    },
+  };
+}
+
+/** The uid that the kernel shows for users that this namespace cannot name; null elsewhere than on Linux. */
+async function readOverflowUid(): Promise<number | null> {
+  try {
+    return Number.parseInt(await readFile('/proc/sys/kernel/overflowuid', 'utf8'), 10);
+  } catch {
+    return null;
+  }
+}

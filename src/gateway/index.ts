@@ -1,0 +1,11 @@
+/** The gateway: the way of a request from a known caller to a provider and back. */
+export { createActiveExchanges, type ActiveExchange, type ActiveExchanges } from './active.ts';
+export type { PosternEvents, RequestStarted } from './events.ts';
+export type { Exchange } from './exchange.ts';
+export { listModels } from './models.ts';
+export { loadOwners, type Owners } from './ownership/owners.ts';
+export { PIPELINE, runLlm } from './pipeline.ts';
+export type { GatewayLimits, GatewayParts } from './ports.ts';
+export { createBodyBudget, type BodyBudget } from './read-body.ts';
+export { REASONS, Refused, toRefused, type ReasonCode } from './reasons.ts';
+export { refuse } from './steps/refuse.ts';

@@ -1,0 +1,40 @@
+/** The models that a caller may use, for `GET /v1/models` and the API: what is granted, and what is known of it. */
+import type { UnixMs } from '../base/clock.ts';
+import type { ModelEntry, PriceBook } from '../llm/index.ts';
+import type { Access, Candidate, PolicySnapshot } from '../policy/index.ts';
+
+export interface ListModelsOptions {
+  readonly policy: PolicySnapshot;
+  readonly access: Access;
+  readonly prices: Pick<PriceBook, 'modelFacts'>;
+  readonly now: UnixMs;
+}
+
+export function listModels({ policy, access, prices, now }: ListModelsOptions): readonly ModelEntry[] {
+  const granted = policy.listModels().filter(({ provider, model }) => access.grant(provider.id, model) !== null);
+  const names = new Map<string, Candidate>();
+  for (const candidate of granted) {
+    // The bare name goes to the preferred provider; the others are reached by their full name.
+    const bare = candidate.provider.builtIn || names.has(candidate.model) ? null : candidate.model;
+    names.set(bare ?? `${candidate.provider.id}/${candidate.model}`, candidate);
+  }
+  for (const [alias, candidate] of policy.aliases) {
+    if (candidate !== null && access.grant(candidate.provider.id, candidate.model) !== null) names.set(alias, candidate);
+  }
+  return [...names].map(([id, candidate]) => toEntry(id, candidate, { prices, now }));
+}
+
+function toEntry(id: string, { provider, model }: Candidate, known: Pick<ListModelsOptions, 'prices' | 'now'>): ModelEntry {
+  const facts = provider.costBasis === null ? null : known.prices.modelFacts(provider.costBasis, model, known.now);
+  return {
+    id,
+    displayName: provider.builtIn ? 'Postern echo (test model)' : (facts?.name ?? null),
+    provider: provider.id,
+    formats: [...provider.formats],
+    contextWindow: facts?.contextWindow ?? null,
+    maxOutput: facts?.maxOutput ?? null,
+    modalities: null,
+    prices: facts?.prices ?? null,
+    test: provider.builtIn,
+  };
+}

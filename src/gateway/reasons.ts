@@ -1,0 +1,143 @@
+/**
+ * Why Postern refuses or fails: the closed list of codes that callers see in `x-postern-reason`,
+ * mirrored by docs/reference/errors.md.
+ */
+import { AppError, type AppErrorOptions } from '../base/errors.ts';
+
+interface Reason {
+  readonly status: number;
+  /** When it happens; for the reference page. */
+  readonly meaning: string;
+  /** Who can fix it and how; shown to the caller. */
+  readonly help: string;
+}
+
+export const REASONS = {
+  no_identity: {
+    status: 403,
+    meaning: 'no door could tell who is calling',
+    help: 'call from a known device, or present a Postern token',
+  },
+  token_invalid: {
+    status: 401,
+    meaning: 'a Postern token or a JWT of a configured issuer was presented and is not valid',
+    help: 'mint a new token with `postern tokens create`',
+  },
+  host_unknown: {
+    status: 421,
+    meaning: 'the Host header names an address that is not one of this server',
+    help: 'use the address that `postern serve` printed, or add the name to `hosts` in the settings',
+  },
+  origin_foreign: {
+    status: 403,
+    meaning: 'a web page of another origin made the request',
+    help: 'call from a program, not from a web page of another site',
+  },
+  request_invalid: { status: 400, meaning: 'the request line or headers are not what HTTP asks for', help: 'mend the client' },
+  media_type_wrong: {
+    status: 415,
+    meaning: 'a write to the API came without a JSON media type',
+    help: 'send `content-type: application/json`',
+  },
+  role_missing: {
+    status: 403,
+    meaning: 'the caller is known but no grant gives it a role',
+    help: 'ask an admin for a grant',
+  },
+  scope_missing: {
+    status: 403,
+    meaning: 'the presented token has no scope for this',
+    help: 'mint a token with the scope `use`',
+  },
+  path_unknown: { status: 404, meaning: 'no surface has this path', help: 'see the surfaces in the documentation' },
+  path_doubled: {
+    status: 404,
+    meaning: 'the path has /v1 twice',
+    help: 'give this client the base URL without /v1',
+  },
+  method_wrong: { status: 405, meaning: 'the path exists with another method', help: 'use the method that the API names' },
+  websocket_unsupported: {
+    status: 426,
+    meaning: 'a WebSocket upgrade was asked for',
+    help: 'use plain HTTP; clients fall back by themselves',
+  },
+  body_too_large: { status: 413, meaning: 'the body is over the limit', help: 'send less, or ask the operator for a higher `limits.bodyMaxBytes`' },
+  body_invalid: { status: 400, meaning: 'the body is not what the format asks for', help: 'mend the request' },
+  body_incomplete: { status: 400, meaning: 'the body ended early or came too slowly', help: 'send the whole body' },
+  encoding_unsupported: {
+    status: 415,
+    meaning: 'the body is compressed in a way that cannot be checked',
+    help: 'send the body without content-encoding',
+  },
+  model_missing: { status: 400, meaning: 'the request names no model', help: 'set `model`; `GET /v1/models` lists yours' },
+  model_not_available: {
+    status: 404,
+    meaning: 'the model is unknown, or not granted to this caller',
+    help: '`GET /v1/models` lists what you may use; ask an admin for access to more',
+  },
+  format_not_available: {
+    status: 404,
+    meaning: 'the model is granted, but its provider does not speak this wire format',
+    help: 'use one of the formats that `GET /v1/models` names for it',
+  },
+  object_not_found: {
+    status: 404,
+    meaning: 'the provider object (response, file, batch …) is unknown or belongs to another caller',
+    help: 'use an id that you created through Postern',
+  },
+  key_missing: {
+    status: 503,
+    meaning: 'the provider has no usable key for its address',
+    help: 'an admin adds one with `postern keys add`',
+  },
+  key_revoked: { status: 503, meaning: 'the provider key was revoked while the request ran', help: 'try again' },
+  credential_failed: {
+    status: 503,
+    meaning: 'the credential of the provider could not be turned into an access token',
+    help: 'an admin checks the credential with `postern keys list`',
+  },
+  upstream_refused_address: {
+    status: 502,
+    meaning: 'the address of the provider is private, local or otherwise not allowed',
+    help: 'the operator lists it with --allow-upstream',
+  },
+  upstream_unreachable: { status: 502, meaning: 'the provider could not be reached', help: 'try again later' },
+  upstream_timeout: { status: 504, meaning: 'the provider did not answer in time', help: 'try again later' },
+  upstream_truncated: { status: 502, meaning: 'the answer of the provider ended before its end', help: 'try again' },
+  access_revoked: { status: 403, meaning: 'the right to this stream was withdrawn while it ran', help: 'ask an admin' },
+  overloaded: { status: 503, meaning: 'Postern is at a limit of its own', help: 'try again in a moment' },
+  shutting_down: { status: 503, meaning: 'Postern is stopping', help: 'try again in a moment' },
+  internal: { status: 500, meaning: 'a fault in Postern', help: 'report the request id to the operator' },
+} as const satisfies Record<string, Reason>;
+
+export type ReasonCode = keyof typeof REASONS;
+
+export interface RefusedOptions extends AppErrorOptions {
+  /** The policy rule that decided; for the record, never for the caller. */
+  readonly rule?: string;
+  /** Where the case decides: 401 instead of 403 if a token could be presented. Default: the code's own. */
+  readonly status?: number;
+}
+
+/** A request that Postern does not serve, or could not; carries what the caller may know. */
+export class Refused extends AppError<ReasonCode> {
+  readonly rule: string | null;
+  readonly status: number;
+
+  constructor(code: ReasonCode, message: string, options: RefusedOptions = {}) {
+    super(code, message, options);
+    this.name = 'Refused';
+    this.rule = options.rule ?? null;
+    this.status = options.status ?? REASONS[code].status;
+  }
+
+  get help(): string {
+    return REASONS[this.code].help;
+  }
+}
+
+/** What was thrown, as a refusal: anything unmapped is `internal`, with its text for the log only. */
+export function toRefused(error: unknown): Refused {
+  if (error instanceof Refused) return error;
+  return new Refused('internal', 'internal error', { cause: error, detail: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+}

@@ -1,0 +1,99 @@
+/**
+ * Which headers of a provider's answer reach the caller. The body is a stranger's: it must not set
+ * state, open origins or navigate in a browser that shares this address (DESIGN section 4).
+ */
+
+/** RFC 9110 section 7.6.1, and framing that our own server decides. */
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** What a stranger's answer may not say to a browser. `access-control-*` goes by prefix. */
+const UNSAFE = new Set([
+  'set-cookie',
+  'set-cookie2',
+  'refresh',
+  'clear-site-data',
+  'content-security-policy',
+  'content-security-policy-report-only',
+  'x-content-type-options',
+  'strict-transport-security',
+  'alt-svc',
+  'link',
+  'location',
+  'nel',
+  'report-to',
+  'reporting-endpoints',
+  'service-worker-allowed',
+  'sourcemap',
+  'x-frame-options',
+]);
+
+/** Sent with everything that is proxied: whatever it is, a browser may not run or frame it. */
+export const PROXIED_HEADERS: readonly string[] = [
+  'content-security-policy',
+  "sandbox; default-src 'none'; frame-ancestors 'none'",
+  'x-content-type-options',
+  'nosniff',
+];
+
+export interface AnswerHeaders {
+  /** Flat list: name, value, name, value … */
+  readonly headers: string[];
+  readonly contentType: string | null;
+  readonly contentLength: number | null;
+  readonly contentEncoding: string | null;
+}
+
+export type RawHeaders = readonly (Buffer | string)[];
+
+/** Copies what may pass. `keepLength` is false where the body will be changed on its way. */
+export function filterAnswerHeaders(raw: RawHeaders, keepLength: boolean): AnswerHeaders {
+  const headers: string[] = [];
+  let contentType: string | null = null;
+  let contentLength: number | null = null;
+  let contentEncoding: string | null = null;
+  const named = connectionNamed(raw);
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = text(raw[i]);
+    const value = text(raw[i + 1]);
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || UNSAFE.has(lower) || named.has(lower)) continue;
+    if (lower.startsWith('access-control-') || lower.startsWith('x-postern-')) continue;
+    if (lower === 'content-type') contentType = value;
+    if (lower === 'content-encoding') contentEncoding = value;
+    if (lower === 'content-length') {
+      contentLength = /^\d+$/.test(value) ? Number(value) : null;
+      if (!keepLength) continue;
+    }
+    headers.push(name, value);
+  }
+  return { headers, contentType, contentLength, contentEncoding };
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Headers that `Connection` names are hop-by-hop too (RFC 9110 section 7.6.1). */
+function connectionNamed(raw: RawHeaders): ReadonlySet<string> {
+  let names: Set<string> | null = null;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i];
+    if (name === undefined || name.length !== 10 || text(name).toLowerCase() !== 'connection') continue;
+    names ??= new Set();
+    for (const part of text(raw[i + 1]).split(',')) names.add(part.trim().toLowerCase());
+  }
+  return names ?? NONE;
+}
+
+function text(part: Buffer | string | undefined): string {
+  if (part === undefined) return '';
+  return typeof part === 'string' ? part : part.toString('latin1');
+}

@@ -1,0 +1,144 @@
+/** Step 9: the row of an exchange, and its bodies as far as the grant lets them be kept. */
+import type { Caller } from '../../identity/index.ts';
+import { callerLabel } from '../../identity/index.ts';
+import type { Access } from '../../policy/index.ts';
+import type { SurfaceMatch, Usage } from '../../llm/index.ts';
+import type { CapturedBodies, CaptureMode, Outcome, RequestRow, UsageColumns } from '../../store/index.ts';
+import { elapsedUs, type Exchange } from '../exchange.ts';
+import type { Refused } from '../reasons.ts';
+import type { Answer } from '../relay.ts';
+import type { Route } from '../routing/choose-route.ts';
+import type { LlmRequest } from './read-request.ts';
+import type { Settlement } from './settle.ts';
+
+/** Monotonic marks between the steps; null where the exchange did not get that far. */
+export interface Marks {
+  readonly identified: number;
+  bodyRead: number | null;
+  decided: number | null;
+  ended: number;
+}
+
+export interface RecordInput {
+  readonly exchange: Exchange;
+  readonly caller: Caller;
+  readonly access: Access | null;
+  readonly match: SurfaceMatch | null;
+  readonly request: LlmRequest | null;
+  readonly route: Route | null;
+  readonly keyId: string | null;
+  readonly answer: Answer | null;
+  readonly settlement: Settlement | null;
+  readonly refused: Refused | null;
+  readonly marks: Marks;
+}
+
+export function toRequestRow(input: RecordInput): RequestRow {
+  const { exchange, caller, access, request, route, answer, settlement, refused } = input;
+  return {
+    id: exchange.id,
+    tailnet: caller.tailnet,
+    startedAt: exchange.startedAt,
+    principal: caller.principal,
+    userLabel: callerLabel(caller),
+    groups: access?.groups ?? caller.groups,
+    deviceId: caller.device?.stableId ?? null,
+    deviceName: caller.device?.name ?? null,
+    door: caller.door,
+    via: caller.via,
+    tokenId: caller.token?.id ?? null,
+    agent: request?.labels.agent ?? null,
+    sessionId: request?.labels.sessionId ?? null,
+    format: input.match?.format ?? 'unknown',
+    method: exchange.req.method ?? '',
+    path: exchange.path,
+    streamed: request?.streamed ?? false,
+    requestedModel: request?.requestedModel ?? null,
+    provider: route?.provider.id ?? null,
+    model: route?.model ?? null,
+    keyId: input.keyId,
+    status: answer?.status ?? refused?.status ?? 0,
+    outcome: answer?.outcome ?? outcomeOf(refused),
+    reason: answer?.reason ?? refused?.code ?? null,
+    rule: refused?.rule ?? route?.grant.rule ?? null,
+    costNanoUsd: settlement?.costNanoUsd ?? (settlement === null ? 0 : null),
+    costState: settlement?.costState ?? 'free',
+    estimated: settlement?.estimated ?? false,
+    toolCalls: answer?.meter?.toolCalls ?? [],
+    stopReason: answer?.meter?.stopReason ?? null,
+    responseId: answer?.meter?.responseId ?? null,
+    ...timings(input),
+    ...usageColumns(settlement?.usage ?? null),
+    requestBytes: request?.body.length ?? 0,
+    responseBytes: answer?.responseBytes ?? 0,
+    capture: captureOf(route),
+  };
+}
+
+/** The bodies to keep with a row, or null where the grant keeps none. */
+export function toCapturedBodies(input: RecordInput): CapturedBodies | null {
+  const { exchange, caller, request, route, answer } = input;
+  if (request === null || answer === null || captureOf(route) !== 'full') return null;
+  return {
+    requestId: exchange.id,
+    tailnet: caller.tailnet,
+    principal: caller.principal,
+    format: request.match.format,
+    request: request.body,
+    requestContentType: exchange.req.headers['content-type'] ?? null,
+    response: answer.captured.length === 1 ? (answer.captured[0] ?? NO_BYTES) : Buffer.concat(answer.captured),
+    responseContentType: answer.contentType,
+    responseTruncated: answer.captureTruncated,
+  };
+}
+
+const NO_BYTES = Buffer.alloc(0);
+
+export function captureOf(route: Route | null): CaptureMode {
+  return route?.grant.capture ?? 'metadata';
+}
+
+function outcomeOf(refused: Refused | null): Outcome {
+  if (refused === null) return 'client_abort';
+  if (refused.code === 'internal') return 'gateway_error';
+  return 'refused';
+}
+
+type Timings = Pick<RequestRow, 'identityUs' | 'decisionUs' | 'firstByteUs' | 'upstreamUs' | 'ownUs' | 'totalUs'>;
+
+function timings({ exchange, answer, marks }: RecordInput): Timings {
+  const bodyRead = marks.bodyRead ?? marks.identified;
+  const decided = marks.decided ?? bodyRead;
+  const identityUs = elapsedUs(exchange.startedMark, marks.identified);
+  const decisionUs = elapsedUs(bodyRead, decided);
+  const totalUs = elapsedUs(exchange.startedMark, marks.ended);
+  if (answer === null) {
+    return { identityUs, decisionUs, firstByteUs: null, upstreamUs: null, ownUs: identityUs + decisionUs, totalUs };
+  }
+  const before = elapsedUs(decided, answer.sentMark);
+  const after = elapsedUs(answer.lastByteMark, marks.ended);
+  return {
+    identityUs,
+    decisionUs,
+    firstByteUs: answer.firstByteMark === null ? null : elapsedUs(answer.sentMark, answer.firstByteMark),
+    upstreamUs: elapsedUs(answer.sentMark, answer.lastByteMark),
+    ownUs: identityUs + decisionUs + before + after,
+    totalUs,
+  };
+}
+
+function usageColumns(usage: Usage | null): UsageColumns {
+  return {
+    inputTokens: usage?.inputTokens ?? null,
+    cacheReadTokens: usage?.cacheReadTokens ?? null,
+    cacheWriteTokens: usage?.cacheWriteTokens ?? null,
+    cacheWrite1hTokens: usage?.cacheWrite1hTokens ?? null,
+    outputTokens: usage?.outputTokens ?? null,
+    reasoningTokens: usage?.reasoningTokens ?? null,
+    inputAudioTokens: usage?.inputAudioTokens ?? null,
+    outputAudioTokens: usage?.outputAudioTokens ?? null,
+    inputImageTokens: usage?.inputImageTokens ?? null,
+    outputImageTokens: usage?.outputImageTokens ?? null,
+    webSearches: usage?.webSearches ?? null,
+  };
+}

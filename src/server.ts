@@ -1,0 +1,249 @@
+/** The composition root: the only place that constructs and wires the parts of a running Postern. */
+import { networkInterfaces, homedir } from 'node:os';
+import { readFile } from 'node:fs/promises';
+import { createApi, type Api } from './api/index.ts';
+import { systemClock, type Clock } from './base/clock.ts';
+import type { Logger } from './base/log.ts';
+import { systemRandom, type Random } from './base/random.ts';
+import { openDoors, type Doors } from './composition/doors.ts';
+import { createFront } from './composition/front.ts';
+import { openListeners, type OpenListeners } from './composition/listeners.ts';
+import { findLocalServers, listeningOwner } from './composition/local-servers.ts';
+import { ensureAdmins, ensureStarterGrant, forgetAdmins, openState, type State } from './composition/open-state.ts';
+import { openOutbound, type Outbound } from './composition/outbound.ts';
+import { watchRevocations } from './composition/revocations.ts';
+import { findProviders, type FoundProvider, type OperatorSettings } from './config/index.ts';
+import { constantTimeEqual, sha256 } from './crypto/index.ts';
+import { createEventBus } from './events/index.ts';
+import { openDocuments, type Documents } from './gateway/documents/index.ts';
+import {
+  createActiveExchanges,
+  createBodyBudget,
+  listModels,
+  loadOwners,
+  type GatewayParts,
+  type PosternEvents,
+} from './gateway/index.ts';
+import { createEcho, createPriceBook, type PriceBook } from './llm/index.ts';
+import { createProviders } from './llm/providers/index.ts';
+import { createRecorder } from './recorder/index.ts';
+
+export interface StartOptions {
+  readonly settings: OperatorSettings;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+  /** Forget every admin and passkey first, so that a new claim link is offered. */
+  readonly resetAdmins?: boolean;
+  /** Prints a line on the operator's terminal. */
+  readonly announce: (text: string) => void;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface RunningServer {
+  /** For people and clients on this machine: `http://127.0.0.1:8080`. */
+  readonly url: string;
+  readonly addresses: readonly string[];
+  readonly socketPath: string | null;
+  /** One-time link that makes the first admin; null once somebody administers. */
+  readonly claimUrl: string | null;
+  readonly providers: readonly { readonly id: string; readonly source: string }[];
+  readonly capture: string;
+  readonly warnings: readonly string[];
+  /** Stops accepting, lets what runs end for `drainMs`, cuts the rest, writes what is recorded. */
+  close(drainMs: number): Promise<void>;
+}
+
+/** One tailnet until there is a coordination server: this machine's own. */
+const TAILNET = 'default';
+const VERSION = '0.1.0';
+/** Bytes of request bodies held at once over all requests. */
+const BODIES_HELD_MAX_BYTES = 1024 * 1024 * 1024;
+/** Bytes of one answer kept for the record. */
+const CAPTURE_MAX_BYTES = 16 * 1024 * 1024;
+
+export async function startServer(options: StartOptions): Promise<RunningServer> {
+  const { settings, logger } = options;
+  const clock = options.clock ?? systemClock;
+  const random = options.random ?? systemRandom;
+  const state = await openState({ settings, tailnet: TAILNET, clock, random, logger });
+  if (options.resetAdmins === true) await forgetAdmins(state.store, TAILNET);
+  await ensureStarterGrant(state.store, settings, clock);
+  await ensureAdmins(state.store, settings, clock);
+
+  const local = await findLocalServers({ ownerOf: listeningOwner, ownUid: process.getuid?.() ?? null });
+  const found = [...findProviders(options.env), ...local.map((server) => server.provider)];
+  for (const provider of found) offerFoundKey(state, provider);
+
+  const prices = createPriceBook();
+  const outbound = openOutbound({ settings, exact: local, ownAddresses });
+  const documents = await openDocuments({
+    store: state.store,
+    tailnet: TAILNET,
+    source: settings.config === null ? { kind: 'store' } : { kind: 'file', path: settings.config },
+    found,
+    vault: state.vault,
+    clock,
+    logger,
+    env: options.env,
+    knownModels: ({ costBasis, kind }) => prices.knownModels(costBasis ?? kind),
+  });
+  const gateway = await createGateway({ options, state, documents, outbound, prices, clock, random });
+  const doors = await openDoors({
+    settings,
+    store: state.store,
+    keyring: state.keyring,
+    outbound,
+    ownAddresses,
+    tailnet: TAILNET,
+    clock,
+    random,
+    logger,
+  });
+  const stopWatching = watchRevocations({ active: gateway.active, doors, vault: state.vault, documents });
+  return serve({ options, state, documents, gateway, doors, outbound, found, stopWatching });
+}
+
+function offerFoundKey({ vault }: State, { id, baseUrl, header, secret, envName }: FoundProvider): void {
+  if (secret === null || header === 'none') return;
+  vault.addFound(id, { origin: new URL(baseUrl).origin, header, secret, source: envName });
+}
+
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+}
+
+interface GatewayInput {
+  readonly options: StartOptions;
+  readonly state: State;
+  readonly documents: Documents;
+  readonly outbound: Outbound;
+  readonly prices: PriceBook;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+async function createGateway(input: GatewayInput): Promise<ServerGateway> {
+  const { options, state, documents, outbound, prices, clock, random } = input;
+  const { settings, logger } = options;
+  const recorder = createRecorder({ sink: state.store, clock, logger, spillFile: state.spillFile });
+  return {
+    clock,
+    random,
+    logger,
+    limits: { bodyMaxBytes: settings.limits.bodyMaxBytes, captureMaxBytes: CAPTURE_MAX_BYTES },
+    policy: documents,
+    vault: state.vault,
+    providers: createProviders({
+      clock,
+      fetchSmall: outbound.fetchProvider,
+      operator: {
+        env: options.env,
+        homeDirectory: homedir(),
+        readFile: (path) => readFile(path, 'utf8'),
+        fetchAwsMetadata: settings.ambientCredentials.includes('aws') ? outbound.fetchMetadata : null,
+        fetchGcpMetadata: settings.ambientCredentials.includes('gcp') ? outbound.fetchMetadata : null,
+        trustedOrigins: new Set(),
+      },
+    }),
+    upstreams: outbound.upstreams,
+    echo: createEcho({ clock, random }),
+    prices,
+    owners: await loadOwners(state.store, TAILNET, logger),
+    recorder,
+    events: createEventBus<PosternEvents>((error) => logger.error('an event listener failed', { error: String(error) })),
+    active: createActiveExchanges(),
+    bodyBudget: createBodyBudget(BODIES_HELD_MAX_BYTES),
+    models: { list: (access) => listModels({ policy: documents.current(), access, prices, now: clock.now() }) },
+  };
+}
+
+interface ServerGateway extends GatewayParts {
+  readonly recorder: ReturnType<typeof createRecorder>;
+}
+
+interface ServeInput {
+  readonly options: StartOptions;
+  readonly state: State;
+  readonly documents: Documents;
+  readonly gateway: ServerGateway;
+  readonly doors: Doors;
+  readonly outbound: Outbound;
+  readonly found: readonly FoundProvider[];
+  readonly stopWatching: () => void;
+}
+
+async function serve(input: ServeInput): Promise<RunningServer> {
+  const { options, documents, gateway, doors, found } = input;
+  const listeners = await openListeners({ settings: options.settings, env: options.env });
+  const { api, claimUrl } = await createServerApi(input, listeners);
+  listeners.serve(
+    createFront({ gateway, api, identifier: doors.identifier, guards: listeners.guards, isSecure: listeners.isSecure }),
+  );
+  return {
+    url: listeners.url,
+    addresses: listeners.addresses,
+    socketPath: listeners.socketPath,
+    claimUrl,
+    providers: [...documents.current().providers.values()].map(({ id }) => ({ id, source: sourceOf(id, found) })),
+    capture: 'full',
+    warnings: documents
+      .problems()
+      .filter(({ severity }) => severity !== 'note')
+      .map(({ message }) => message),
+    close: (drainMs) => close(input, listeners, api, drainMs),
+  };
+}
+
+function sourceOf(id: string, found: readonly FoundProvider[]): string {
+  if (id === 'postern') return 'built-in test model';
+  return found.find((provider) => provider.id === id)?.envName ?? 'document';
+}
+
+async function createServerApi(
+  { options, state, documents, gateway, doors }: ServeInput,
+  listeners: OpenListeners,
+): Promise<{ readonly api: Api; readonly claimUrl: string | null }> {
+  const { adminToken: given } = options.settings;
+  const adminToken = given === null ? null : sha256(Buffer.from(given.reveal()));
+  const api = createApi({
+    tailnet: TAILNET,
+    version: VERSION,
+    consoleUrl: listeners.consoleUrl,
+    store: state.store,
+    policy: documents,
+    documents,
+    namesAdmin: () => documents.current().document.grants.some(({ capabilities }) => capabilities.some(({ role }) => role === 'admin')),
+    isBreakGlass: (text) => adminToken !== null && constantTimeEqual(sha256(Buffer.from(text)), adminToken),
+    vault: state.vault,
+    tokens: doors.tokens,
+    pricing: () => gateway.prices.pricing(gateway.clock.now()).map((entry) => ({ ...entry, model: entry.id })),
+    models: (caller) => gateway.models.list(documents.current().accessOf(caller)),
+    recorder: gateway.recorder,
+    bus: gateway.events,
+    mayMintRunToken: (caller) => process.platform !== 'linux' && caller.door === 'local',
+    announce: options.announce,
+    clock: gateway.clock,
+    random: gateway.random,
+    logger: options.logger,
+  });
+  return { api, claimUrl: (await api.offerClaim())?.url.reveal() ?? null };
+}
+
+async function close(input: ServeInput, listeners: OpenListeners, api: Api, drainMs: number): Promise<void> {
+  const { state, documents, gateway, doors, outbound } = input;
+  api.close();
+  const closing = listeners.close(drainMs);
+  if (!(await gateway.active.drained(drainMs))) {
+    gateway.active.cut(() => true, 'shutting_down', 'the server is stopping');
+  }
+  await closing;
+  input.stopWatching();
+  documents.close();
+  await doors.close();
+  await outbound.upstreams.close({ abort: true });
+  await gateway.owners.flush();
+  await gateway.recorder.close();
+  await state.store.close();
+}
+
