@@ -1,0 +1,95 @@
+/** The API as one handler of HTTP requests: every request arrives with its identity established. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import type { UnixMs } from '../base/clock.ts';
+import { describeError } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
+import { ApiError, problemOf } from './errors.ts';
+import { describeRouter } from './openapi.ts';
+import type { ApiDependencies, RequestContext } from './ports.ts';
+import { createPresenceSessions } from './presence/sessions.ts';
+import { type ApiEnv, createRouter, type RegisteredRoute } from './router.ts';
+import { addRoutes } from './routes/all.ts';
+
+/** The link that makes the first admin. Anybody who holds it and can reach the server may use it once. */
+export interface ClaimLink {
+  readonly url: Secret;
+  readonly expiresAt: UnixMs;
+}
+
+export interface Api {
+  /** Answers every request of the admin API, the pages, /healthz, /readyz and /metrics. Never throws. */
+  handle(req: IncomingMessage, res: ServerResponse, context: RequestContext): void;
+  /** Whether a path (without query) is the API's; all others belong to the gateway. */
+  owns(path: string): boolean;
+  /** A new claim link for the operator's terminal, or null if the server has an admin. */
+  offerClaim(): Promise<ClaimLink | null>;
+  /** The OpenAPI 3.1 document. */
+  openapi(): object;
+  /** Every route with what it asks of its caller. */
+  readonly routes: readonly RegisteredRoute[];
+  /** Ends live streams and subscriptions. */
+  close(): void;
+}
+
+export function createApi(deps: ApiDependencies): Api {
+  const contexts = new WeakMap<IncomingMessage, RequestContext>();
+  const sessions = createPresenceSessions(deps);
+  const router = createRouter({ deps, sessions, contextOf: (incoming) => contexts.get(incoming) });
+  const { claim, metrics, events } = addRoutes(router, deps, sessions);
+  const unsubscribe = deps.bus.subscribe((name, event) => {
+    if (name === 'request.finished') metrics.observe(event as Parameters<typeof metrics.observe>[0]);
+  });
+  const listener = getRequestListener((request, env) => router.app.fetch(request, env as ApiEnv['Bindings']), {
+    // The process keeps its own Request and Response: the hot path must not meet other ones.
+    overrideGlobalObjects: false,
+    errorHandler: (error) => {
+      deps.logger.info('a request could not be read', { error: describeError(error) });
+      const failure = new ApiError('invalid_request', 'the request could not be read');
+      return new Response(JSON.stringify(problemOf(failure, '')), { status: 400, headers: { 'content-type': 'application/problem+json' } });
+    },
+  });
+
+  return {
+    handle(req, res, context) {
+      contexts.set(req, context);
+      setFixedHeaders(res, context.requestId);
+      listener(req, res).catch((error: unknown) => {
+        deps.logger.error('an api answer failed', { request_id: context.requestId, error: describeError(error) });
+        res.destroy();
+      });
+    },
+    owns: isApiPath,
+    async offerClaim() {
+      const offer = await claim.offer();
+      if (offer === null) return null;
+      return { url: new Secret(`${deps.consoleUrl}/claim#${offer.code.reveal()}`), expiresAt: offer.expiresAt };
+    },
+    openapi: () => describeRouter(router),
+    routes: router.routes,
+    close() {
+      unsubscribe();
+      events.close();
+    },
+  };
+}
+
+const EXACT_PATHS: ReadonlySet<string> = new Set(['/', '/claim', '/presence', '/healthz', '/readyz', '/metrics', '/api/providers']);
+const PREFIXES = ['/api/v1/', '/aperture/', '/assets/'] as const;
+
+/** `/api/hello` is a client's probe and the gateway's; the API's own paths are these and no others. */
+function isApiPath(path: string): boolean {
+  return EXACT_PATHS.has(path) || PREFIXES.some((prefix) => path.startsWith(prefix));
+}
+
+/** On every answer, pages and refusals included. A page sets its own, wider content policy. */
+function setFixedHeaders(res: ServerResponse, requestId: string): void {
+  res.setHeader('x-postern-request-id', requestId);
+  res.setHeader('x-content-type-options', 'nosniff');
+  res.setHeader('cache-control', 'no-store');
+  res.setHeader('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
+  res.setHeader('x-frame-options', 'DENY');
+  res.setHeader('referrer-policy', 'no-referrer');
+  res.setHeader('cross-origin-resource-policy', 'same-origin');
+  res.setHeader('cross-origin-opener-policy', 'same-origin');
+}

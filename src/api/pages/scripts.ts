@@ -1,0 +1,21 @@
+/**
+ * The browser's scripts as text. Functions are written, checked and linted like all code; their
+ * source (without types, as it runs here) is what is sent, so that no build and no file is needed.
+ */
+import * as home from './browser/home.ts';
+import * as presence from './browser/presence.ts';
+import * as shared from './browser/shared.ts';
+
+/** Path below /assets/ to the text of the script. */
+export function browserScripts(): ReadonlyMap<string, string> {
+  return new Map([
+    ['home.js', scriptOf([shared, home], home.startHome)],
+    ['claim.js', scriptOf([shared, presence], presence.startClaim)],
+    ['presence.js', scriptOf([shared, presence], presence.startPresence)],
+  ]);
+}
+
+function scriptOf(modules: readonly object[], start: () => void): string {
+  const functions = modules.flatMap((module) => Object.values(module)).filter((value) => typeof value === 'function');
+  return `'use strict';\n(() => {\n${functions.map(String).join('\n\n')}\n\n${start.name}();\n})();\n`;
+}

@@ -1,0 +1,271 @@
+/**
+ * What the API asks of the rest of Postern. Everything is structural: `server.ts` passes the real
+ * parts, tests pass small ones, and no part knows that it is used here.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Random } from '../base/random.ts';
+import type { Secret } from '../base/secret.ts';
+import type { EventBus } from '../events/bus.ts';
+import type { PosternEvents } from '../gateway/events.ts';
+import type { Caller, TokenScope } from '../identity/caller.ts';
+import type { CaptureMode, KeyState, Store, TokenRow } from '../store/shapes.ts';
+
+/** The methods of the store that the API calls. */
+export type ApiStore = Pick<
+  Store,
+  | 'listRequests'
+  | 'getRequest'
+  | 'getBodies'
+  | 'listSessions'
+  | 'queryUsage'
+  | 'listGrants'
+  | 'putGrant'
+  | 'deleteGrant'
+  | 'listPasskeys'
+  | 'putPasskey'
+  | 'deletePasskey'
+  | 'appendAudit'
+  | 'listAudit'
+  | 'verifyAudit'
+  | 'getSetting'
+  | 'putSetting'
+  | 'health'
+>;
+
+/** What a caller may do, as compiled policy says. */
+export interface AccessView {
+  /** Of `user`, `lead`, `approver`, `auditor`, `admin`; empty means no service. */
+  readonly roles: ReadonlySet<string>;
+  /** Groups of door, token and document together. */
+  readonly groups: readonly string[];
+  /** Groups whose members' metadata this caller may read. */
+  readonly leads: readonly string[];
+  readonly readMetrics: boolean;
+  readonly readPricing: boolean;
+  /** Null where the model is not granted. */
+  grant(providerId: string, model: string): { readonly capture: CaptureMode } | null;
+}
+
+export interface ProviderView {
+  readonly id: string;
+  readonly name: string;
+  readonly description: string;
+  readonly baseUrl: { readonly origin: string };
+  /** Header that carries the key: `bearer`, `x-api-key`, `x-goog-api-key`. */
+  readonly authorization: string;
+  readonly formats: ReadonlySet<string>;
+  /** Literal ids or globs. */
+  readonly models: readonly string[];
+  readonly disabled: boolean;
+  readonly kind: string;
+  readonly builtIn: boolean;
+}
+
+export interface PolicyView {
+  readonly version: string;
+  readonly providers: ReadonlyMap<string, ProviderView>;
+  /** Memoised by the caller's object. */
+  accessOf(caller: Caller): AccessView;
+  /** Why a caller may or may not use a model; `text` is for people, the rest is data. */
+  explain(caller: Caller, model: string, format?: string): { readonly allowed: boolean; readonly text: string };
+}
+
+export interface PolicyPort {
+  /** The snapshot in force; never null, for without a document an empty one holds. */
+  current(): PolicyView;
+}
+
+export interface DocumentProblem {
+  readonly severity: 'error' | 'warning' | 'note';
+  readonly path: string;
+  readonly line: number;
+  readonly column: number;
+  readonly code: string;
+  readonly message: string;
+  readonly fix: string;
+}
+
+/** The document in force, with secrets replaced. */
+export interface DocumentText {
+  readonly text: string;
+  /** Quoted, for `ETag` and `If-Match`. */
+  readonly etag: string;
+  /** 0 where none was ever saved, or where a file owns it. */
+  readonly version: number;
+  readonly source: 'store' | 'file' | 'none';
+}
+
+export interface DocumentVersionView {
+  readonly version: number;
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly comment: string;
+}
+
+/** Who saves, for the lock-out check; no caller for the operator's break-glass token. */
+export interface DocumentActor {
+  readonly principal: string;
+  readonly caller: Caller | null;
+}
+
+export interface SaveRequest {
+  readonly text: string;
+  /** The save is refused unless this is still the latest. */
+  readonly expectedVersion: number;
+  readonly actor: DocumentActor;
+  readonly comment: string;
+}
+
+export interface SaveResult {
+  readonly version: number;
+  readonly etag: string;
+  readonly notes: readonly DocumentProblem[];
+}
+
+/** The gateway document (src/gateway/documents); refusals are its `DocumentError`s. */
+export interface DocumentsPort {
+  text(): DocumentText;
+  /** What keeps the newest text from being in force, or null. */
+  lastError(): { readonly message: string } | null;
+  validate(
+    text: string,
+    actor?: DocumentActor,
+  ): Promise<{ readonly ok: boolean; readonly problems: readonly DocumentProblem[]; readonly testFailures: readonly unknown[] }>;
+  save(request: SaveRequest): Promise<SaveResult>;
+  versions(): Promise<readonly DocumentVersionView[]>;
+  /** Unified diff of two versions, secrets replaced. */
+  diff(from: number, to: number): Promise<string>;
+  rollback(request: Omit<SaveRequest, 'text'> & { readonly version: number }): Promise<SaveResult>;
+  /** Reads stored grants again after the API changed them. */
+  reloadGrants(): Promise<void>;
+}
+
+/** A provider key without its secret. */
+export interface KeyView {
+  readonly id: string;
+  readonly provider: string;
+  readonly name: string;
+  readonly state: KeyState;
+  readonly origin: string;
+  readonly header: string;
+  readonly hint: string;
+  /** `store`, `environment`, or `unreadable` (sealed with another master key). */
+  readonly source: string;
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly lastUsedAt: number | null;
+  readonly uses: number;
+  readonly failures: number;
+  readonly lastError: string | null;
+  readonly cooldownUntil: number | null;
+}
+
+export interface NewKey {
+  readonly provider: string;
+  readonly name: string;
+  readonly origin: string;
+  readonly header: string;
+  readonly secret: Secret;
+  readonly state: 'staged' | 'active';
+  readonly createdBy: string;
+}
+
+/** The vault (src/vault); refusals carry its `vault_…` codes. */
+export interface VaultPort {
+  list(): readonly KeyView[];
+  add(key: NewKey): Promise<KeyView>;
+  promote(id: string, options?: { readonly alongside?: boolean }): Promise<KeyView>;
+  retire(id: string): Promise<KeyView>;
+  revoke(id: string): Promise<KeyView>;
+}
+
+export interface NewToken {
+  readonly owner: string;
+  readonly ownerLabel: string;
+  readonly name: string;
+  readonly scopes: readonly TokenScope[];
+  readonly models: readonly string[] | null;
+  readonly ttlMs: number;
+  readonly createdBy: string;
+}
+
+export interface TokensPort {
+  mint(token: NewToken): Promise<{ readonly token: Secret; readonly row: TokenRow }>;
+  list(): readonly TokenRow[] | Promise<readonly TokenRow[]>;
+  /** False if there is no such token. */
+  revoke(id: string): Promise<boolean>;
+}
+
+/** A model as the caller may use it. Prices are nano-dollars per million tokens. */
+export interface ModelView {
+  readonly id: string;
+  readonly provider: string;
+  readonly formats: readonly string[];
+  readonly contextWindow: number | null;
+  readonly maxOutput: number | null;
+  /** Postern's own test model. */
+  readonly test: boolean;
+}
+
+/** One entry of `/aperture/pricing`; further members pass as they are. */
+export interface PriceEntry {
+  readonly model: string;
+  readonly [field: string]: unknown;
+}
+
+export interface RecorderStats {
+  readonly queuedRows: number;
+  readonly queuedBytes: number;
+  readonly written: number;
+  readonly droppedBodies: number;
+  readonly lostRows: number;
+  readonly lagMs: number;
+  readonly lastError: string | null;
+}
+
+export interface ApiDependencies {
+  readonly tailnet: string;
+  readonly version: string;
+  /** `http://localhost:PORT`: where links for people point (passkeys need a name, not an address). */
+  readonly consoleUrl: string;
+  readonly store: ApiStore;
+  readonly policy: PolicyPort;
+  readonly documents: DocumentsPort;
+  /** The document or the operator's settings name an admin, so that no claim is offered. */
+  readonly namesAdmin: () => boolean;
+  readonly vault: VaultPort;
+  readonly tokens: TokensPort;
+  /** The price list, in a stable order. */
+  readonly pricing: () => readonly PriceEntry[];
+  /** What this caller may use. */
+  readonly models: (caller: Caller) => readonly ModelView[];
+  readonly recorder: { stats(): RecorderStats };
+  readonly bus: EventBus<PosternEvents>;
+  /** Whether the text is the operator's `POSTERN_ADMIN_TOKEN`, compared in constant time. */
+  readonly isBreakGlass: (text: string) => boolean;
+  /**
+   * The system cannot tell who owns a loopback connection, so this caller (of the socket) may mint
+   * a short `use` token for its own programs without presence.
+   */
+  readonly mayMintRunToken: (caller: Caller) => boolean;
+  /** Prints a line on the operator's terminal. Never given control characters. */
+  readonly announce: (text: string) => void;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Further lines for /metrics in Prometheus' text format, each ending in a line feed. */
+  readonly moreMetrics?: () => string;
+}
+
+/** What the listener and its doors found out about a request before the API sees it. */
+export interface RequestContext {
+  readonly requestId: string;
+  /** Null where no door knew the caller: then only /healthz, /readyz and the break-glass token serve. */
+  readonly caller: Caller | null;
+  /** `loopback`, `socket`, `tailnet`, `serve` or `public`. */
+  readonly listener: string;
+  /** The connection, as the client sees it, is encrypted. */
+  readonly secure: boolean;
+}

@@ -1,0 +1,64 @@
+/** Every route of the API, in the order of the reference. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { apertureDocument, describeRouter } from '../openapi.ts';
+import { addPageRoutes } from '../pages/routes.ts';
+import type { ApiDependencies } from '../ports.ts';
+import { type ClaimDesk, createClaimDesk } from '../presence/claim.ts';
+import { createPasskeyDesk } from '../presence/passkeys.ts';
+import { createPresenceDesk } from '../presence/requests.ts';
+import { addPresenceRoutes } from '../presence/routes.ts';
+import type { PresenceSessions } from '../presence/sessions.ts';
+import { createRequestMetrics, type RequestMetrics } from '../request-metrics.ts';
+import type { ApiRouter } from '../router.ts';
+import { json } from '../schemas.ts';
+import { addApertureRoutes } from './aperture.ts';
+import { addConfigRoutes } from './config.ts';
+import { addEventRoutes, type LiveEvents } from './events.ts';
+import { addGovernanceRoutes } from './governance.ts';
+import { addHealthRoutes } from './health.ts';
+import { addIdentityRoutes } from './identity.ts';
+import { addKeyRoutes } from './keys.ts';
+import { addRequestRoutes } from './requests.ts';
+import { addTokenRoutes } from './tokens.ts';
+import { addUsageRoutes } from './usage.ts';
+
+const KNOWN = { role: 'known', presence: false, scope: null } as const;
+
+export interface RouteParts {
+  readonly claim: ClaimDesk;
+  readonly metrics: RequestMetrics;
+  readonly events: LiveEvents;
+}
+
+export function addRoutes(router: ApiRouter, deps: ApiDependencies, sessions: PresenceSessions): RouteParts {
+  const claim = createClaimDesk(deps);
+  const metrics = createRequestMetrics();
+  addIdentityRoutes(router, deps, claim);
+  addRequestRoutes(router, deps);
+  addUsageRoutes(router, deps);
+  const events = addEventRoutes(router, deps);
+  addKeyRoutes(router, deps);
+  addTokenRoutes(router, deps);
+  addConfigRoutes(router, deps);
+  addGovernanceRoutes(router, deps, sessions);
+  addPresenceRoutes(router, { deps, sessions, claim, desk: createPresenceDesk(deps), passkeys: createPasskeyDesk(deps) });
+  addApertureRoutes(router, deps);
+  addHealthRoutes(router, deps, metrics);
+  addDocumentRoutes(router);
+  addPageRoutes(router, deps);
+  return { claim, metrics, events };
+}
+
+function addDocumentRoutes(router: ApiRouter): void {
+  const anyObject = json(z.looseObject({ openapi: z.string() }), 'OpenAPI 3.1.');
+  router.add(
+    KNOWN,
+    createRoute({ method: 'get', path: '/api/v1/openapi.json', summary: 'This document', responses: { 200: anyObject } }),
+    (c) => c.json({ openapi: '3.1.0', ...describeRouter(router) }, 200),
+  );
+  router.add(
+    KNOWN,
+    createRoute({ method: 'get', path: '/aperture/openapi.json', summary: "This document, Aperture's part", responses: { 200: anyObject } }),
+    (c) => c.json({ openapi: '3.1.0', ...apertureDocument(describeRouter(router)) }, 200),
+  );
+}

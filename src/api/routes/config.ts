@@ -1,0 +1,218 @@
+/** The gateway document: read, check, save with `If-Match`, versions, diff and rollback. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { recordAction } from '../audit-trail.ts';
+import { ApiError } from '../errors.ts';
+import type { ApiDependencies, DocumentActor, DocumentProblem, DocumentText, SaveResult } from '../ports.ts';
+import type { ApiContext, ApiRouter } from '../router.ts';
+import { json, jsonBody, listOf, TimeSchema, timeText } from '../schemas.ts';
+
+const READ = { role: 'auditor', presence: false, scope: 'read' } as const;
+const CHECK = { role: 'admin', presence: false, scope: 'read' } as const;
+const WRITE = { role: 'admin', presence: true, scope: 'admin' } as const;
+/** 4 MiB: about a hundred times the largest document seen. */
+export const DOCUMENT_MAX_BYTES = 4 * 1024 * 1024;
+
+export const ProblemItem = z
+  .object({
+    severity: z.enum(['error', 'warning', 'note']),
+    path: z.string(),
+    line: z.int(),
+    column: z.int(),
+    code: z.string(),
+    message: z.string(),
+    fix: z.string(),
+  })
+  .openapi('DocumentProblem');
+
+const DocumentSchema = z
+  .object({
+    text: z.string().describe('HuJSON; secrets are replaced.'),
+    etag: z.string().describe('Quoted, for `If-Match`.'),
+    version: z.int(),
+    source: z.enum(['store', 'file', 'none']).describe('A document that a file owns is not written here.'),
+    error: z.string().nullable().describe('Why the last load failed; the last good one holds.'),
+  })
+  .openapi('Document');
+
+const SavedSchema = z.object({ version: z.int(), etag: z.string(), problems: z.array(ProblemItem).describe('Notes only.') }).openapi('SavedDocument');
+
+const VersionSchema = z
+  .object({ version: z.int(), created_at: TimeSchema, created_by: z.string(), comment: z.string() })
+  .openapi('DocumentVersion');
+
+const Comment = z.string().max(500).default('');
+const VersionNumber = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const DocumentTextBody = z.string().max(DOCUMENT_MAX_BYTES);
+
+export function addConfigRoutes(router: ApiRouter, deps: ApiDependencies): void {
+  router.add(
+    READ,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/config',
+      summary: 'The document in force',
+      responses: { 200: json(DocumentSchema, 'The document; its tag is in `ETag` too.') },
+    }),
+    (c) => {
+      const document = deps.documents.text();
+      c.header('etag', document.etag);
+      return c.json({ ...documentView(document), error: deps.documents.lastError()?.message ?? null }, 200);
+    },
+  );
+
+  router.add(
+    CHECK,
+    createRoute({
+      method: 'post',
+      path: '/api/v1/config/validate',
+      summary: 'Check a document without saving it',
+      request: { body: jsonBody(z.strictObject({ text: DocumentTextBody })) },
+      responses: {
+        200: json(
+          z.object({ valid: z.boolean(), problems: z.array(ProblemItem), test_failures: z.array(z.unknown()) }),
+          'What a save would say.',
+        ),
+      },
+    }),
+    async (c) => {
+      const found = await deps.documents.validate(c.req.valid('json').text, documentActor(c));
+      return c.json({ valid: found.ok, problems: found.problems.map(problemView), test_failures: [...found.testFailures] }, 200);
+    },
+    { bodyMaxBytes: DOCUMENT_MAX_BYTES },
+  );
+
+  router.add(
+    WRITE,
+    createRoute({
+      method: 'put',
+      path: '/api/v1/config',
+      summary: 'Save a document',
+      description: 'Needs `If-Match` with the tag that was read. Errors, warnings, failing tests and a save that locks the saver out are refused with 422.',
+      request: { body: jsonBody(z.strictObject({ text: DocumentTextBody, comment: Comment })) },
+      responses: { 200: json(SavedSchema, 'The new version.') },
+    }),
+    async (c) => {
+      const { text, comment } = c.req.valid('json');
+      return c.json(await saveDocument(c, deps, { text, comment }), 200);
+    },
+    { bodyMaxBytes: 2 * DOCUMENT_MAX_BYTES },
+  );
+
+  router.add(
+    READ,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/config/versions',
+      summary: 'Versions, newest first',
+      responses: { 200: json(listOf(VersionSchema), 'Versions.') },
+    }),
+    async (c) => {
+      const versions = await deps.documents.versions();
+      const items = versions.map((version) => ({
+        version: version.version,
+        created_at: timeText(version.createdAt),
+        created_by: version.createdBy,
+        comment: version.comment,
+      }));
+      return c.json({ items, next_cursor: null }, 200);
+    },
+  );
+
+  router.add(
+    READ,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/config/diff',
+      summary: 'Unified diff of two versions',
+      request: { query: z.object({ from: VersionNumber, to: VersionNumber }) },
+      responses: { 200: json(z.object({ from: z.int(), to: z.int(), diff: z.string() }), 'The diff.') },
+    }),
+    async (c) => {
+      const { from, to } = c.req.valid('query');
+      return c.json({ from, to, diff: await deps.documents.diff(from, to) }, 200);
+    },
+  );
+
+  router.add(
+    WRITE,
+    createRoute({
+      method: 'post',
+      path: '/api/v1/config/rollback',
+      summary: 'Save an earlier version again',
+      description: 'Needs `If-Match`, like a save.',
+      request: { body: jsonBody(z.strictObject({ version: z.int().min(1), comment: Comment })) },
+      responses: { 200: json(SavedSchema, 'The new version.') },
+    }),
+    async (c) => {
+      const { version, comment } = c.req.valid('json');
+      const saved = await deps.documents.rollback({
+        version,
+        expectedVersion: requireMatch(c, deps).version,
+        actor: documentActor(c),
+        comment: comment === '' ? `rollback to version ${version}` : comment,
+      });
+      return c.json(await savedView(c, deps, saved, { action: 'config.rollback', to: version }), 200);
+    },
+  );
+}
+
+/** Saves after `If-Match`; used by both faces of the document. */
+export async function saveDocument(
+  c: ApiContext,
+  deps: ApiDependencies,
+  save: { readonly text: string; readonly comment: string },
+): Promise<z.output<typeof SavedSchema>> {
+  const saved = await deps.documents.save({
+    text: save.text,
+    expectedVersion: requireMatch(c, deps).version,
+    actor: documentActor(c),
+    comment: save.comment,
+  });
+  return savedView(c, deps, saved, { action: 'config.save' });
+}
+
+function documentActor(c: ApiContext): DocumentActor {
+  const { principal, caller } = c.get('actor');
+  return { principal, caller };
+}
+
+/** The document in force if `If-Match` names it; 428 without the header, 412 if it names another. */
+function requireMatch(c: ApiContext, deps: ApiDependencies): DocumentText {
+  const header = c.req.header('if-match');
+  const current = deps.documents.text();
+  if (current.source === 'file') {
+    throw new ApiError('config_is_file', 'a file owns this document (--config): edit the file; it is watched and loaded at once');
+  }
+  if (header === undefined) throw new ApiError('precondition_required', 'if-match is missing: send the etag of the document that you changed');
+  // Strong comparison, and no `*`: a save must name what it replaces (RFC 9110 section 13.1.1).
+  if (!header.split(',').some((tag) => tag.trim() === current.etag)) {
+    throw new ApiError('precondition_failed', 'the document changed since you read it: read it again and repeat your change', {
+      headers: { etag: current.etag },
+    });
+  }
+  return current;
+}
+
+async function savedView(
+  c: ApiContext,
+  deps: ApiDependencies,
+  saved: SaveResult,
+  done: { readonly action: string; readonly to?: number },
+): Promise<z.output<typeof SavedSchema>> {
+  await recordAction(deps, c.get('actor'), {
+    action: done.action,
+    target: `version ${saved.version}`,
+    facts: done.to === undefined ? {} : { to: done.to },
+  });
+  c.header('etag', saved.etag);
+  return { version: saved.version, etag: saved.etag, problems: saved.notes.map(problemView) };
+}
+
+export function problemView(problem: DocumentProblem): z.output<typeof ProblemItem> {
+  const { severity, path, line, column, code, message, fix } = problem;
+  return { severity, path, line, column, code, message, fix };
+}
+
+function documentView(document: DocumentText): Omit<z.output<typeof DocumentSchema>, 'error'> {
+  return { text: document.text, etag: document.etag, version: document.version, source: document.source };
+}

@@ -1,0 +1,210 @@
+/** Why may somebody use a model; the audit log; grants that are not in the document. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Caller } from '../../identity/caller.ts';
+import type { AuditRow } from '../../store/shapes.ts';
+import { type Actor, seesAll } from '../actor.ts';
+import { recordAction } from '../audit-trail.ts';
+import { ApiError } from '../errors.ts';
+import type { ApiDependencies } from '../ports.ts';
+import type { PresenceSessions } from '../presence/sessions.ts';
+import type { ApiRouter } from '../router.ts';
+import { CursorParam, IdText, json, jsonBody, LimitParam, listOf, NameText, parseTime, TimeParam, TimeSchema, timeText } from '../schemas.ts';
+import { pageOf } from './requests.ts';
+
+const EXPLAIN = { role: 'known', presence: false, scope: 'read' } as const;
+const AUDIT = { role: 'auditor', presence: false, scope: 'read' } as const;
+const WRITE = { role: 'admin', presence: true, scope: 'admin' } as const;
+
+const Subject = z
+  .strictObject({
+    principal: IdText.optional(),
+    login: NameText.optional(),
+    groups: z.array(NameText).max(100).default([]),
+    tags: z.array(NameText).max(100).default([]),
+    door: z.enum(['local', 'token', 'tailscaled', 'serve', 'node']).default('tailscaled'),
+  })
+  .describe('Somebody else, described; for auditors and admins. Default: yourself.');
+
+const AuditSchema = z
+  .object({
+    seq: z.int(),
+    at: TimeSchema,
+    actor: z.string(),
+    actor_label: z.string(),
+    door: z.string(),
+    presence: z.string().nullable(),
+    action: z.string(),
+    target: z.string(),
+    reason: z.string().nullable(),
+    facts: z.record(z.string(), z.unknown()),
+    hash: z.string(),
+  })
+  .openapi('AuditEntry');
+
+const GrantSchema = z
+  .object({ principal: z.string(), role: z.enum(['user', 'admin']), models: z.array(z.string()), created_at: TimeSchema, created_by: z.string() })
+  .openapi('StoredGrant');
+
+export function addGovernanceRoutes(router: ApiRouter, deps: ApiDependencies, sessions: PresenceSessions): void {
+  addExplain(router, deps);
+  addAudit(router, deps);
+  addAdmins(router, deps, sessions);
+}
+
+function addExplain(router: ApiRouter, deps: ApiDependencies): void {
+  router.add(
+    EXPLAIN,
+    createRoute({
+      method: 'post',
+      path: '/api/v1/explain',
+      summary: 'Why may somebody use a model, or why not',
+      request: { body: jsonBody(z.strictObject({ model: NameText, format: NameText.optional(), subject: Subject.optional() })) },
+      responses: {
+        200: json(z.looseObject({ allowed: z.boolean(), text: z.string() }).describe('Each step and rule, and who can change it.'), 'The explanation.'),
+      },
+    }),
+    (c) => {
+      const { model, format, subject } = c.req.valid('json');
+      const who = subject === undefined ? c.get('actor').caller : describedCaller(c.get('actor'), subject);
+      if (who === null) throw new ApiError('invalid_request', 'subject: the operator uses no models; say about whom you ask');
+      const explanation = deps.policy.current().explain(who, model, format);
+      return c.json({ ...explanation, allowed: explanation.allowed, text: explanation.text }, 200);
+    },
+  );
+}
+
+/** A caller to reason about. It is passed to `explain` only and can never make a request. */
+function describedCaller(actor: Actor, subject: z.output<typeof Subject>): Caller {
+  if (!seesAll(actor)) throw new ApiError('role_missing', 'subject: asking about others needs the role auditor or admin');
+  if (subject.principal === undefined && subject.login === undefined && subject.tags.length === 0) {
+    throw new ApiError('invalid_request', 'subject: give a principal, a login or tags');
+  }
+  const id = subject.login ?? subject.principal ?? subject.tags.join(',');
+  const isPerson = subject.tags.length === 0;
+  return {
+    principal: subject.principal ?? `described:${id}`,
+    tailnet: actor.tailnet,
+    door: subject.door,
+    via: null,
+    device: isPerson ? null : { stableId: 'described', name: 'described', addresses: [], tags: subject.tags, shared: false },
+    user: isPerson ? { id, login: id, displayName: null } : null,
+    groups: subject.groups,
+    capabilities: new Map(),
+    token: null,
+  };
+}
+
+function addAudit(router: ApiRouter, deps: ApiDependencies): void {
+  router.add(
+    AUDIT,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/audit',
+      summary: 'What actors changed or looked at, newest first',
+      request: {
+        query: z.object({
+          actor: IdText.optional(),
+          action: NameText.optional(),
+          from: TimeParam,
+          to: TimeParam,
+          cursor: CursorParam,
+          limit: LimitParam,
+        }),
+      },
+      responses: { 200: json(listOf(AuditSchema), 'Entries.') },
+    }),
+    async (c) => {
+      const query = c.req.valid('query');
+      const from = parseTime('from', query.from);
+      const to = parseTime('to', query.to);
+      const filter = {
+        ...(query.actor === undefined ? {} : { actor: query.actor }),
+        ...(query.action === undefined ? {} : { action: query.action }),
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+      };
+      const page = await deps.store.listAudit(c.get('actor').tailnet, filter, pageOf(query));
+      return c.json({ items: page.items.map(auditView), next_cursor: page.nextCursor }, 200);
+    },
+  );
+
+  router.add(
+    AUDIT,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/audit/verify',
+      summary: 'Whether the chain of the audit log is whole',
+      responses: { 200: json(z.object({ rows: z.int(), broken_at: z.int().nullable() }), '`broken_at` is the first entry that does not fit.') },
+    }),
+    async (c) => {
+      const { rows, brokenAt } = await deps.store.verifyAudit(c.get('actor').tailnet);
+      return c.json({ rows, broken_at: brokenAt }, 200);
+    },
+  );
+}
+
+function addAdmins(router: ApiRouter, deps: ApiDependencies, sessions: PresenceSessions): void {
+  router.add(
+    AUDIT,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/admins',
+      summary: 'Grants that are not in the document: the first admin, and the starter',
+      responses: { 200: json(listOf(GrantSchema), 'Stored grants.') },
+    }),
+    async (c) => {
+      const grants = await deps.store.listGrants();
+      const items = grants.map((grant) => ({
+        principal: grant.principal,
+        role: grant.role,
+        models: [...grant.models],
+        created_at: timeText(grant.createdAt),
+        created_by: grant.createdBy,
+      }));
+      return c.json({ items, next_cursor: null }, 200);
+    },
+  );
+
+  router.add(
+    WRITE,
+    createRoute({
+      method: 'delete',
+      path: '/api/v1/admins/{principal}',
+      summary: 'Remove a stored grant',
+      request: { params: z.object({ principal: IdText }), query: z.object({ role: z.enum(['user', 'admin']).default('admin') }) },
+      responses: { 204: { description: 'Removed, with its presence.' } },
+    }),
+    async (c) => {
+      const actor = c.get('actor');
+      const { principal } = c.req.valid('param');
+      const { role } = c.req.valid('query');
+      const grants = await deps.store.listGrants();
+      if (!grants.some((grant) => grant.principal === principal && grant.role === role)) throw new ApiError('not_found', 'no such grant');
+      const adminsLeft = grants.filter((grant) => grant.role === 'admin' && grant.principal !== principal).length;
+      if (role === 'admin' && adminsLeft === 0 && actor.door !== 'operator' && !deps.namesAdmin()) {
+        throw new ApiError('last_admin', 'this is the last admin: make another first, or run `postern admin reset`');
+      }
+      await deps.store.deleteGrant(principal, role);
+      sessions.endAll(principal);
+      await deps.documents.reloadGrants();
+      await recordAction(deps, actor, { action: 'grant.remove', target: principal, facts: { role } });
+      return c.body(null, 204);
+    },
+  );
+}
+
+function auditView(row: AuditRow): z.output<typeof AuditSchema> {
+  return {
+    seq: row.seq,
+    at: timeText(row.at),
+    actor: row.actor,
+    actor_label: row.actorLabel,
+    door: row.door,
+    presence: row.presence,
+    action: row.action,
+    target: row.target,
+    reason: row.reason,
+    facts: { ...row.facts },
+    hash: row.hash,
+  };
+}
