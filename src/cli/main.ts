@@ -1,0 +1,20 @@
+/** The command `postern`. */
+import { systemContext } from './context.ts';
+import { runCli } from './run-cli.ts';
+
+const controller = new AbortController();
+// `serve` and `run` handle signals themselves; the rest stop what they wait for.
+const first = process.argv[2];
+if (first !== 'serve' && first !== 'run') {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      controller.abort();
+      // A second one ends the process at once, by the system's own rule.
+    });
+  }
+}
+// `postern logs | head` closes the pipe: that is an end, not a failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+process.exitCode = await runCli(process.argv.slice(2), systemContext(controller.signal));
