@@ -30,7 +30,9 @@ export function isClone() {
  */
 export function ensurePackages(scope) {
   if (!isClone()) return;
-  const lockHash = createHash('sha256').update(readFileSync(join(ROOT, 'package-lock.json'))).digest('hex');
+  const lockHash = createHash('sha256')
+    .update(readFileSync(join(ROOT, 'package-lock.json')))
+    .digest('hex');
   const stamp = join(ROOT, 'node_modules', '.postern-installed.json');
   if (existsSync(stamp)) {
     const installed = JSON.parse(readFileSync(stamp, 'utf8'));
@@ -42,7 +44,11 @@ export function ensurePackages(scope) {
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   if (scope !== 'all') args.push('--omit=dev');
   const progress = process.stderr.isTTY ? ['--progress=true'] : [];
-  const result = spawnSync('npm', [...args, ...progress], { cwd: ROOT, stdio: ['ignore', 2, 2], env: withoutNpmNoise() });
+  const result = spawnSync('npm', [...args, ...progress], {
+    cwd: ROOT,
+    stdio: ['ignore', 2, 2],
+    env: withoutNpmNoise(),
+  });
   if (result.status !== 0) {
     process.stderr.write(
       `postern: npm ci failed (${result.error?.message ?? `exit ${result.status}`}). ` +
@@ -57,7 +63,12 @@ export function ensurePackages(scope) {
 
 /** npm passes its own settings to children as variables; a nested npm must read its files, not these. */
 function withoutNpmNoise() {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(config|package|lifecycle)_/i.test(name) || /registry|userconfig|proxy|cafile/i.test(name)));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^npm_(config|package|lifecycle)_/i.test(name) || /registry|userconfig|proxy|cafile/i.test(name),
+    ),
+  );
 }
 
 function isNewEnough(version) {
@@ -75,7 +86,7 @@ export function findNode() {
     `postern: Node.js ${MINIMUM_NODE.join('.')} or later is needed, this is ${process.version}, and no pinned build ` +
       `exists for ${process.platform}-${process.arch}. Install a newer Node.js and start again.\n`,
   );
-  process.exit(1);
+  return process.exit(1);
 }
 
 /** Runs a command with this terminal, hands signals on, and ends as it ended. */

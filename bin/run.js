@@ -7,13 +7,20 @@ import { ROOT, ensurePackages, findNode } from './launch.js';
 const [task = '', ...rest] = process.argv.slice(2);
 
 /** Every suite that needs nothing but the packages: no root, no other program, no network. */
-const DEFAULT_TESTS = ['src/**/*.test.ts', 'test/*.test.ts', 'test/upstream/**/*.test.ts', 'test/scenarios/**/*.test.ts'];
+const DEFAULT_TESTS = [
+  'src/**/*.test.ts',
+  'test/*.test.ts',
+  'test/upstream/**/*.test.ts',
+  'test/scenarios/**/*.test.ts',
+];
 
 const TASKS = {
   test: () => nodeTest(rest.length > 0 ? rest : DEFAULT_TESTS),
   'test:clients': () => nodeTest(['test/clients/**/*.test.ts']),
   'test:host': () => nodeTest(['test/host/**/*.test.ts']),
-  'test:load': () => nodeTest(['test/load/**/*.test.ts']),
+  /* One at a time: they measure memory and processor time. */
+  'test:load': () => nodeTest(['test/load/**/*.test.ts'], 1),
+  'test:browser': () => nodeTest(['test/browser/**/*.test.ts']),
   check: () => {
     tool('tsc', ['-p', 'tsconfig.json']);
     tool('oxlint', ['--type-aware', '--deny-warnings']);
@@ -21,6 +28,7 @@ const TASKS = {
   },
   format: () => tool('oxfmt', []),
   bench: () => node(['bench/main.ts', ...rest]),
+  'bench:guard': () => node(['bench/guard.ts']),
   build: () => tool('tsc', ['-p', 'tsconfig.build.json']),
   openapi: () => node(['scripts/write-references.ts']),
 };
@@ -32,8 +40,14 @@ if (!Object.hasOwn(TASKS, task)) {
 ensurePackages('all');
 TASKS[task]();
 
-function nodeTest(patterns) {
-  node(['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=600000', ...patterns]);
+function nodeTest(patterns, concurrency = 2) {
+  node([
+    '--test',
+    '--test-reporter=spec',
+    `--test-concurrency=${concurrency}`,
+    '--test-timeout=600000',
+    ...patterns,
+  ]);
 }
 
 function node(args) {
