@@ -30,7 +30,9 @@ export function assert(condition: unknown, why: string): asserts condition {
 /** The text of anything thrown, for logs. */
 export function describeError(error: unknown): string {
   if (error instanceof AppError) {
-    return error.detail === undefined ? `${error.code}: ${error.message}` : `${error.code}: ${error.message} (${error.detail})`;
+    return error.detail === undefined
+      ? `${error.code}: ${error.message}`
+      : `${error.code}: ${error.message} (${error.detail})`;
   }
   return error instanceof Error ? error.message : String(error);
 }

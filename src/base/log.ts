@@ -33,8 +33,10 @@ export function createLogger(options: LoggerOptions): Logger {
       options.write(`${JSON.stringify({ time, level, message, ...fields })}\n`);
       return;
     }
-    const rest = Object.entries(fields).map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`);
-    options.write(`${time} ${level.padEnd(5)} ${message}${rest.join('')}\n`);
+    const rest = Object.entries(fields).map(
+      ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    );
+    options.write(`${time} ${level.padEnd(5)} ${oneLine(`${message}${rest.join('')}`)}\n`);
   };
   return {
     debug: (message, fields) => log('debug', message, fields),
@@ -42,6 +44,14 @@ export function createLogger(options: LoggerOptions): Logger {
     warn: (message, fields) => log('warn', message, fields),
     error: (message, fields) => log('error', message, fields),
   };
+}
+
+/** Strangers' text forges no line and steers no terminal: what is not printable is written as an escape. */
+function oneLine(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (char) => `\\u{${(char.codePointAt(0) ?? 0).toString(16)}}`,
+  );
 }
 
 /** Drops everything; for tests and for callers that have no log. */

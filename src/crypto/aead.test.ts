@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { open, seal, SEAL_OVERHEAD_BYTES } from './aead.ts';
 
 const KEY = new Uint8Array(32).fill(3);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { canonicalJson, CANONICAL_DEPTH_MAX } from './canonical-json.ts';
 
 test('canonical JSON means the same value, whatever the order of keys (RFC 8785, section 3.2.3)', () => {

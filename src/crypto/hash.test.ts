@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { constantTimeEqual, hashChainNext, hmacSha256, keyedHash, sha256, sha256Hex } from './hash.ts';
 
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'utf8');

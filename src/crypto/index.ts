@@ -1,6 +1,8 @@
 /** Cryptography: the only folder that imports `node:crypto`. */
 export { open, seal, SEAL_OVERHEAD_BYTES } from './aead.ts';
 export { canonicalJson, CANONICAL_DEPTH_MAX } from './canonical-json.ts';
+export { createSelfSignedCertificate, readCertificate } from './certificate.ts';
+export type { CertificateFacts, CertificatePair, SelfSignedOptions } from './certificate.ts';
 export type { CryptoErrorCode } from './errors.ts';
 export {
   constantTimeEqual,

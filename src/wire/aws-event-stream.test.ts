@@ -151,7 +151,26 @@ test('an end within a frame is an error, and so is anything after an error', () 
   assert.throws(() => cut.finish(), { code: 'event_stream_truncated' });
   const failed = createEventStreamDecoder();
   assert.throws(() => failed.push(Buffer.alloc(16, 1)), { code: 'event_stream_checksum' });
-  assert.throws(() => failed.push(frame), { code: 'event_stream_malformed' });
+  assert.throws(() => failed.push(frame), { code: 'event_stream_checksum' });
+  assert.throws(() => failed.finish(), { code: 'event_stream_checksum' });
+});
+
+test('good frames before a bad one are given, however the stream was cut', () => {
+  const good = encodeEventStreamMessage({ headers: new Map(), payload: Buffer.from('abc') });
+  const bytes = Buffer.concat([good, good, Buffer.alloc(16, 1)]);
+  for (let cut = 0; cut <= bytes.length; cut += 1) {
+    const decoder = createEventStreamDecoder();
+    let frames = 0;
+    assert.throws(
+      () => {
+        for (const chunk of [bytes.subarray(0, cut), bytes.subarray(cut)])
+          frames += decoder.push(chunk).length;
+        decoder.finish();
+      },
+      { code: 'event_stream_checksum' },
+    );
+    assert.equal(frames, 2, `cut at ${cut}`);
+  }
 });
 
 test('a header without a name, of an unknown type, beyond its end, or not UTF-8 is refused', () => {
@@ -203,7 +222,10 @@ function plain(frame: EventStreamMessage): unknown {
     type,
     content instanceof Uint8Array ? Buffer.from(content).toString('hex') : content,
   ]);
-  return { headers: headers.sort(), payload: Buffer.from(frame.payload).toString('hex') };
+  return {
+    headers: headers.toSorted((a, b) => (a < b ? -1 : 1)),
+    payload: Buffer.from(frame.payload).toString('hex'),
+  };
 }
 
 function preludeOf(total: number, headers: number): Buffer {

@@ -76,9 +76,13 @@ export interface EventStreamLimits {
 
 /** Reads frames out of chunks that are split anywhere. After an error it takes nothing more. */
 export interface EventStreamDecoder {
-  /** The frames that this chunk completes. Throws `EventStreamErrorCode`; the frames before the bad one are lost with it. */
+  /**
+   * The frames that this chunk completes. Throws `EventStreamErrorCode`; where good frames come
+   * before the bad one, they are given first and the next call throws, so that what is read does
+   * not depend on how the stream was cut.
+   */
   push(chunk: Uint8Array): EventStreamMessage[];
-  /** Throws `event_stream_truncated` if the stream ends within a frame. */
+  /** Throws `event_stream_truncated` if the stream ends within a frame, and an error that `push` still owes. */
   finish(): void;
 }
 
@@ -89,7 +93,7 @@ export function createEventStreamDecoder(limits: EventStreamLimits = {}): EventS
   let pending: Uint8Array[] = [];
   let pendingBytes = 0;
   let neededBytes = PRELUDE_BYTES;
-  let failed = false;
+  let failure: unknown = null;
 
   function take(chunk: Uint8Array): Uint8Array | null {
     if (pendingBytes === 0) return chunk;
@@ -103,10 +107,9 @@ export function createEventStreamDecoder(limits: EventStreamLimits = {}): EventS
     pendingBytes = rest.length;
   }
 
-  function read(chunk: Uint8Array): EventStreamMessage[] {
-    const messages: EventStreamMessage[] = [];
+  function read(chunk: Uint8Array, messages: EventStreamMessage[]): void {
     const bytes = take(chunk);
-    if (bytes === null) return messages;
+    if (bytes === null) return;
     let at = 0;
     for (;;) {
       const left = bytes.length - at;
@@ -116,21 +119,23 @@ export function createEventStreamDecoder(limits: EventStreamLimits = {}): EventS
       at += neededBytes;
     }
     keep(bytes.subarray(at));
-    return messages;
   }
 
   return {
     push(chunk) {
-      if (failed) throw malformed('the stream failed before');
+      if (failure !== null) throw failure;
+      const messages: EventStreamMessage[] = [];
       try {
-        return read(chunk);
+        read(chunk, messages);
       } catch (error) {
-        failed = true;
+        failure = error;
         keep(new Uint8Array(0));
-        throw error;
+        if (messages.length === 0) throw error;
       }
+      return messages;
     },
     finish() {
+      if (failure !== null) throw failure;
       if (pendingBytes > 0) {
         throw streamError(
           'event_stream_truncated',

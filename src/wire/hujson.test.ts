@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { HujsonError, parseHujson, type JsonValue } from './hujson.ts';
 
 const plain = (value: JsonValue): unknown => JSON.parse(JSON.stringify(value));
@@ -20,32 +20,64 @@ test('hujson: on JSON it agrees with JSON.parse', () => {
 });
 
 test('hujson: of any text it gives a value or HujsonError, and accepts all that JSON.parse does', () => {
-  const bits = fc.constantFrom('{', '}', '[', ']', ',', ':', '"', '"a"', '1', '-', '.', 'e', 'true', 'null', '//', '/*', '*/', '\n', '\\', '\\u00', ' ', '__proto__', '\u0000', '\uFEFF');
+  const bits = fc.constantFrom(
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    ':',
+    '"',
+    '"a"',
+    '1',
+    '-',
+    '.',
+    'e',
+    'true',
+    'null',
+    '//',
+    '/*',
+    '*/',
+    '\n',
+    '\\',
+    '\\u00',
+    ' ',
+    '__proto__',
+    '\u0000',
+    '\uFEFF',
+  );
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.array(bits, { maxLength: 20 }).map((all) => all.join(''))), (text) => {
-      let strict: string | null = null;
-      try {
-        strict = JSON.stringify(JSON.parse(text));
-      } catch {
-        strict = null;
-      }
-      try {
-        const { value } = parseHujson(text);
-        if (strict !== null) assert.equal(JSON.stringify(value), strict);
-      } catch (error) {
-        assert.ok(error instanceof HujsonError, String(error));
-        assert.equal(strict, null, `JSON.parse accepts ${JSON.stringify(text)}`);
-      }
-    }),
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.array(bits, { maxLength: 20 }).map((all) => all.join('')),
+      ),
+      (text) => {
+        let strict: string | null = null;
+        try {
+          strict = JSON.stringify(JSON.parse(text));
+        } catch {
+          strict = null;
+        }
+        try {
+          const { value } = parseHujson(text);
+          if (strict !== null) assert.equal(JSON.stringify(value), strict);
+        } catch (error) {
+          assert.ok(error instanceof HujsonError, String(error));
+          assert.equal(strict, null, `JSON.parse accepts ${JSON.stringify(text)}`);
+        }
+      },
+    ),
     { numRuns: 3000 },
   );
 });
 
 test('hujson: a member called __proto__ is a plain member', () => {
-  const value = parseHujson('{"__proto__": {"admin": true}, "constructor": 1}').value as Record<string, unknown>;
+  const { value } = parseHujson('{"__proto__": {"admin": true}, "constructor": 1}');
+  assert.ok(typeof value === 'object' && value !== null && !Array.isArray(value));
   assert.deepEqual(Object.keys(value), ['__proto__', 'constructor']);
   assert.equal(value['admin'], undefined);
-  assert.equal(({} as Record<string, unknown>)['admin'], undefined);
+  assert.equal('admin' in {}, false);
 });
 
 test('hujson: positions are those of the value, spans cut it out', () => {
@@ -90,7 +122,11 @@ test('hujson: what is refused, and how it is said', () => {
   for (const [text, line, column, expected] of table) {
     assert.throws(
       () => parseHujson(text),
-      (error) => error instanceof HujsonError && error.line === line && error.column === column && expected.test(error.expected),
+      (error) =>
+        error instanceof HujsonError &&
+        error.line === line &&
+        error.column === column &&
+        expected.test(error.expected),
       JSON.stringify(text),
     );
   }

@@ -55,12 +55,18 @@ export class HujsonError extends AppError<'hujson_invalid'> {
   readonly line: number;
   readonly column: number;
   readonly expected: string;
+  /** The message without the place. */
+  readonly fault: string;
 
   constructor(position: TextPosition, expected: string, got: string) {
-    super('hujson_invalid', `line ${position.line}, column ${position.column}: expected ${expected}, got ${got}`);
+    super(
+      'hujson_invalid',
+      `line ${position.line}, column ${position.column}: expected ${expected}, got ${got}`,
+    );
     this.line = position.line;
     this.column = position.column;
     this.expected = expected;
+    this.fault = `expected ${expected}, got ${got}`;
   }
 }
 
@@ -83,7 +89,11 @@ export function parseHujson(text: string, limits: HujsonLimits = {}): HujsonDocu
   const reader = new HujsonReader(text, limits.maxDepth ?? DEFAULT_MAX_DEPTH);
   const maxLength = limits.maxLength ?? DEFAULT_MAX_LENGTH;
   if (text.length > maxLength) {
-    throw new HujsonError({ line: 1, column: 1, offset: 0 }, `at most ${maxLength} characters`, `${text.length}`);
+    throw new HujsonError(
+      { line: 1, column: 1, offset: 0 },
+      `at most ${maxLength} characters`,
+      `${text.length}`,
+    );
   }
   const root = reader.readDocument();
   const find = (path: JsonPath): Node | null => {
@@ -159,7 +169,7 @@ class HujsonReader {
 
   #readValue(): Node {
     const start = this.#at;
-    switch (this.#text[start]) {
+    switch (this.#text.charAt(start)) {
       case '{':
         return this.#readObject();
       case '[':
@@ -179,7 +189,7 @@ class HujsonReader {
 
   #readObject(): Node {
     const members = new Map<string, Node>();
-    const value = Object.create(null) as JsonObject;
+    const value: JsonObject = Object.create(null);
     const node: Node = { start: this.#at, end: 0, value, items: null, members };
     this.#enter();
     this.#skipBlank();
@@ -284,7 +294,9 @@ class HujsonReader {
       }
       if (Number.isNaN(code) || code < 0x20) {
         this.#at = at;
-        this.#fail(Number.isNaN(code) ? 'a closing double quote' : 'no raw control character inside a string');
+        this.#fail(
+          Number.isNaN(code) ? 'a closing double quote' : 'no raw control character inside a string',
+        );
       }
       at += 1;
     }
@@ -330,7 +342,11 @@ class HujsonReader {
   }
 
   #fail(expected: string): never {
-    throw new HujsonError(this.positionAt(Math.min(this.#at, this.#text.length)), expected, this.#describeNext());
+    throw new HujsonError(
+      this.positionAt(Math.min(this.#at, this.#text.length)),
+      expected,
+      this.#describeNext(),
+    );
   }
 
   /** What stands at the place, short; never a whole string, which could hold a secret. */

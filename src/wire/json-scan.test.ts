@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import {
   JSON_DEPTH_MAX,
   JSON_ELEMENTS_MAX,
   JSON_MEMBERS_MAX,
   JsonScanError,
+  KeyGroups,
+  KeyWatch,
   scanJsonArray,
   scanJsonDocument,
   scanJsonObject,
@@ -42,7 +44,10 @@ function isScanned(bytes: Buffer): boolean {
 }
 
 test('spans hold the values that JSON.parse sees, in any white space', () => {
-  const spaced = fc.tuple(fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()), fc.constantFrom(undefined, 1, '\t', '\r\n '));
+  const spaced = fc.tuple(
+    fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()),
+    fc.constantFrom(undefined, 1, '\t', '\r\n '),
+  );
   fc.assert(
     fc.property(spaced, ([value, space]) => {
       const text = JSON.stringify(value, null, space);
@@ -54,7 +59,33 @@ test('spans hold the values that JSON.parse sees, in any white space', () => {
 
 test('exactly the documents that JSON.parse accepts are accepted (RFC 8259)', () => {
   const fragment = fc.constantFrom(
-    ...['{', '}', '[', ']', ',', ':', '"', '\\', '\\u00e9', '\\n', '\\x', '\n', ' ', '"a"', '"b":', '1', '-', '0', '.', 'e', 'E+', '01', 'true', 'fals', 'null', '\u0001', 'é'],
+    '{',
+    '}',
+    '[',
+    ']',
+    ',',
+    ':',
+    '"',
+    '\\',
+    '\\u00e9',
+    '\\n',
+    '\\x',
+    '\n',
+    ' ',
+    '"a"',
+    '"b":',
+    '1',
+    '-',
+    '0',
+    '.',
+    'e',
+    'E+',
+    '01',
+    'true',
+    'fals',
+    'null',
+    '\u0001',
+    'é',
   );
   const soup = fc.array(fragment, { maxLength: 14 }).map((parts) => `{"k":${parts.join('')}}`);
   const damaged = fc
@@ -73,13 +104,21 @@ test('exactly the documents that JSON.parse accepts are accepted (RFC 8259)', ()
 });
 
 test('bytes that are no text at all are refused or scanned, never thrown upon', () => {
-  fc.assert(fc.property(fc.uint8Array(), (bytes) => void isScanned(Buffer.concat([bytesOf('{"a":"'), bytes, bytesOf('"}')]))));
+  fc.assert(
+    fc.property(
+      fc.uint8Array(),
+      (bytes) => void isScanned(Buffer.concat([bytesOf('{"a":"'), bytes, bytesOf('"}')])),
+    ),
+  );
 });
 
 test('escaped keys are decoded and repeated keys are all returned', () => {
   const found = scanJsonObject(bytesOf('{"mod\\u0065l":1,"model":2}'));
-  assert.deepEqual(found.map((member) => member.key), ['model', 'model']);
-  assert.equal(found[1]?.memberStart, 17);
+  assert.deepEqual(
+    found.map((member) => member.key),
+    ['model', 'model'],
+  );
+  assert.equal(found[1]?.memberStart, 16);
 });
 
 test('a special byte is found wherever it stands in a long string', () => {
@@ -87,17 +126,25 @@ test('a special byte is found wherever it stands in a long string', () => {
     for (const special of ['\\"', '\\\\', 'é', '\\u0041']) {
       for (const offset of [0, 1, 2, 3]) {
         const text = `${' '.repeat(offset)}{"a":"${'x'.repeat(length)}${special}${'y'.repeat(700)}","b":1}`;
-        assert.deepEqual(scanJsonDocument(bytesOf(text)).map((member) => member.key), ['a', 'b']);
+        assert.deepEqual(
+          scanJsonDocument(bytesOf(text)).map((member) => member.key),
+          ['a', 'b'],
+        );
       }
     }
-    assert.throws(() => scanJsonDocument(bytesOf(`{"a":"${'x'.repeat(length)}\u001f${'y'.repeat(9)}"}`)), { code: 'json_invalid' });
+    assert.throws(() => scanJsonDocument(bytesOf(`{"a":"${'x'.repeat(length)}\u001f${'y'.repeat(9)}"}`)), {
+      code: 'json_invalid',
+    });
   }
 });
 
 test('elements of an array are found from any offset, and what follows is not looked at', () => {
   const bytes = bytesOf('{"m":[ {"a":[1]} , "x", 2 ],broken');
   const spans = scanJsonArray(bytes, 5);
-  assert.deepEqual(spans.map(({ start, end }) => bytes.toString('utf8', start, end)), ['{"a":[1]}', '"x"', '2']);
+  assert.deepEqual(
+    spans.map(({ start, end }) => bytes.toString('utf8', start, end)),
+    ['{"a":[1]}', '"x"', '2'],
+  );
 });
 
 test('depth, members, elements and keys have limits', () => {
@@ -114,4 +161,47 @@ test('a document must be one object and nothing else', () => {
   for (const text of ['', ' ', '[]', '1', '{}{}', '{} x', '\ufeff{}', '{"a":1,}', '{,}', '{"a"}']) {
     assert.throws(() => scanJsonDocument(bytesOf(text)), { code: 'json_invalid' }, text);
   }
+});
+
+test('a watch sees the keys of every level, whatever their place, and nothing but keys', () => {
+  const groups = new KeyGroups([['file_id', 'id'], ['prompt']]);
+  const maskOf = (text: string): number => {
+    const watch = new KeyWatch(groups);
+    scanJsonDocument(bytesOf(text), watch);
+    return watch.mask;
+  };
+  assert.equal(maskOf('{"id":1}'), 1);
+  assert.equal(maskOf('{"a":[{"b":{"prompt":{}}}]}'), 2);
+  assert.equal(maskOf('{"a":[[{"c":1},{"file_id":"x"}]],"prompt":0}'), 3);
+  assert.equal(maskOf('{"a":"id","b":["prompt"],"c":"\\"id\\":1","ids":1,"promp":2,"file_ix":3}'), 0);
+  assert.equal(maskOf('{"a":{"\\u0069d":1}}'), 3, 'an escape could spell any name');
+});
+
+test('a watch finds what a walk of the parsed value finds', () => {
+  const names = ['id', 'file_id', 'prompt'];
+  const groups = new KeyGroups(names.map((name) => [name]));
+  const key = fc.oneof(fc.constantFrom(...names), fc.string());
+  const { tree } = fc.letrec<{ tree: unknown }>((tie) => ({
+    tree: fc.oneof(
+      { depthSize: 'small' },
+      fc.string(),
+      fc.array(tie('tree'), { maxLength: 3 }),
+      fc.dictionary(key, tie('tree'), { maxKeys: 4 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(fc.dictionary(key, tree, { maxKeys: 4 }), (value) => {
+      const seen = new Set<string>();
+      const text = JSON.stringify(value, function (name: string, inner: unknown) {
+        if (!Array.isArray(this)) seen.add(name);
+        return inner;
+      });
+      const watch = new KeyWatch(groups);
+      scanJsonDocument(bytesOf(text), watch);
+      names.forEach((name, group) => {
+        if (seen.has(name)) assert.ok((watch.mask & (1 << group)) !== 0, `${name} in ${text}`);
+        else if (!text.includes('\\')) assert.ok((watch.mask & (1 << group)) === 0, `${name} not in ${text}`);
+      });
+    }),
+  );
 });

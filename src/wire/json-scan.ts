@@ -55,14 +55,17 @@ export class JsonScanError extends AppError<JsonScanCode> {
  */
 export function scanJsonObject(bytes: Uint8Array, start = 0): JsonMember[] {
   const members: JsonMember[] = [];
-  readMembers(bytes, start, members);
+  readMembers(bytes, start, members, null);
   return members;
 }
 
-/** As `scanJsonObject`, for bytes that must hold one object and nothing else. */
-export function scanJsonDocument(bytes: Uint8Array): JsonMember[] {
+/**
+ * As `scanJsonObject`, for bytes that must hold one object and nothing else. `watch` is shown the
+ * keys of every level.
+ */
+export function scanJsonDocument(bytes: Uint8Array, watch: KeyWatch | null = null): JsonMember[] {
   const members: JsonMember[] = [];
-  const end = skipSpace(bytes, readMembers(bytes, 0, members));
+  const end = skipSpace(bytes, readMembers(bytes, 0, members, watch));
   if (end !== bytes.length) throw invalid('expected the end after the object', end);
   return members;
 }
@@ -79,7 +82,7 @@ export function scanJsonArray(bytes: Uint8Array, start = 0): JsonSpan[] {
   if (bytes[at] === CLOSE_BRACKET) return elements;
   for (;;) {
     if (elements.length >= JSON_ELEMENTS_MAX) throw limit(`more than ${JSON_ELEMENTS_MAX} elements`, at);
-    const end = skipValue(bytes, at, 1);
+    const end = skipValue(bytes, at, 1, null);
     elements.push({ start: at, end });
     at = skipSpace(bytes, end);
     if (bytes[at] === CLOSE_BRACKET) return elements;
@@ -88,9 +91,66 @@ export function scanJsonArray(bytes: Uint8Array, start = 0): JsonSpan[] {
   }
 }
 
+interface WatchedKey {
+  readonly bytes: Uint8Array;
+  readonly mask: number;
+}
+
+/** Groups of keys to watch for, prepared once. Group 0 has bit 1, group 1 bit 2, and so on; at most 30. */
+export class KeyGroups {
+  /** By length in bytes, so that most keys are told apart by it. */
+  readonly byLength: (readonly WatchedKey[] | undefined)[] = [];
+  readonly allMask: number;
+
+  constructor(groups: readonly (readonly string[])[]) {
+    this.allMask = (1 << groups.length) - 1;
+    groups.forEach((names, group) => {
+      for (const name of names) {
+        const bytes = Buffer.from(name, 'utf8');
+        const others = this.byLength[bytes.length] ?? [];
+        this.byLength[bytes.length] = [...others, { bytes, mask: 1 << group }];
+      }
+    });
+  }
+}
+
+/** Which groups of keys a scan came upon, at whatever depth. */
+export class KeyWatch {
+  readonly #groups: KeyGroups;
+  #mask = 0;
+
+  constructor(groups: KeyGroups) {
+    this.#groups = groups;
+  }
+
+  /** Bits of the groups that were seen. A key with an escape counts for all: it could spell any name. */
+  get mask(): number {
+    return this.#mask;
+  }
+
+  /** A key without its quotes. For the scan. */
+  see(bytes: Uint8Array, start: number, end: number): void {
+    for (let at = start; at < end; at += 1) {
+      if (bytes[at] === BACKSLASH) this.#mask = this.#groups.allMask;
+    }
+    const candidates = this.#groups.byLength[end - start];
+    if (candidates === undefined) return;
+    for (const { bytes: name, mask } of candidates) {
+      if (isAt(bytes, start, name)) this.#mask |= mask;
+    }
+  }
+}
+
+function isAt(bytes: Uint8Array, start: number, name: Uint8Array): boolean {
+  for (let i = 0; i < name.length; i += 1) {
+    if (bytes[start + i] !== name[i]) return false;
+  }
+  return true;
+}
+
 /** The offset after the value that starts at `start` (no white space before it). Throws `JsonScanError`. */
 export function skipJsonValue(bytes: Uint8Array, start: number): number {
-  return skipValue(bytes, start, 0);
+  return skipValue(bytes, start, 0, null);
 }
 
 const QUOTE = 0x22;
@@ -118,7 +178,12 @@ function limit(message: string, offset: number): JsonScanError {
 }
 
 /** Reads an object's members into `members`; gives the offset after its closing brace. */
-function readMembers(bytes: Uint8Array, start: number, members: JsonMember[]): number {
+function readMembers(
+  bytes: Uint8Array,
+  start: number,
+  members: JsonMember[],
+  watch: KeyWatch | null,
+): number {
   let at = skipSpace(bytes, start);
   if (bytes[at] !== OPEN_BRACE) throw invalid('expected an object', at);
   at = skipSpace(bytes, at + 1);
@@ -126,9 +191,9 @@ function readMembers(bytes: Uint8Array, start: number, members: JsonMember[]): n
   for (;;) {
     if (members.length >= JSON_MEMBERS_MAX) throw limit(`more than ${JSON_MEMBERS_MAX} members`, at);
     const memberStart = at;
-    const keyEnd = skipKey(bytes, at);
+    const keyEnd = skipKey(bytes, at, watch);
     const valueStart = skipColon(bytes, keyEnd);
-    const valueEnd = skipValue(bytes, valueStart, 1);
+    const valueEnd = skipValue(bytes, valueStart, 1, watch);
     members.push({ key: decodeKey(bytes, memberStart, keyEnd), memberStart, valueStart, valueEnd });
     at = skipSpace(bytes, valueEnd);
     if (bytes[at] === CLOSE_BRACE) return at + 1;
@@ -139,13 +204,21 @@ function readMembers(bytes: Uint8Array, start: number, members: JsonMember[]): n
 
 function decodeKey(bytes: Uint8Array, start: number, end: number): string {
   if (end - start > KEY_MAX_BYTES) throw limit(`a key longer than ${KEY_MAX_BYTES} bytes`, start);
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('utf8');
-  return text.includes('\\') ? String(JSON.parse(text)) : text.slice(1, -1);
+  let isPlain = true;
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte === BACKSLASH || byte >= 0x80) isPlain = false;
+  }
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (isPlain) return buffer.toString('latin1', start + 1, end - 1);
+  return String(JSON.parse(buffer.toString('utf8', start, end)));
 }
 
-function skipKey(bytes: Uint8Array, at: number): number {
+function skipKey(bytes: Uint8Array, at: number, watch: KeyWatch | null): number {
   if (bytes[at] !== QUOTE) throw invalid('expected a key in double quotes', at);
-  return skipString(bytes, at);
+  const end = skipString(bytes, at);
+  if (watch !== null) watch.see(bytes, at + 1, end - 1);
+  return end;
 }
 
 function skipColon(bytes: Uint8Array, at: number): number {
@@ -165,22 +238,21 @@ function skipSpace(bytes: Uint8Array, start: number): number {
 }
 
 /** Skips a value of any depth without recursion; `outer` levels are open around it. */
-function skipValue(bytes: Uint8Array, start: number, outer: number): number {
+function skipValue(bytes: Uint8Array, start: number, outer: number, watch: KeyWatch | null): number {
   let at = start;
   let depth = 0;
   // For each open level, innermost last: whether it is an object.
-  let objects: Uint8Array | undefined;
+  const objects: boolean[] = [];
   for (;;) {
     const byte = bytes[at];
     if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
       if (depth + outer >= JSON_DEPTH_MAX) throw limit(`more than ${JSON_DEPTH_MAX} levels`, at);
-      objects ??= new Uint8Array(JSON_DEPTH_MAX);
-      objects[depth] = byte === OPEN_BRACE ? 1 : 0;
+      objects[depth] = byte === OPEN_BRACE;
       depth += 1;
       at = skipSpace(bytes, at + 1);
       if (byte === OPEN_BRACE) {
         if (bytes[at] !== CLOSE_BRACE) {
-          at = skipColon(bytes, skipKey(bytes, at));
+          at = skipColon(bytes, skipKey(bytes, at, watch));
           continue;
         }
       } else if (bytes[at] !== CLOSE_BRACKET) continue;
@@ -189,9 +261,9 @@ function skipValue(bytes: Uint8Array, start: number, outer: number): number {
     }
     // A value ended, or an empty level is at its closing bracket.
     for (;;) {
-      if (depth === 0 || objects === undefined) return at;
+      if (depth === 0) return at;
       at = skipSpace(bytes, at);
-      const isObject = objects[depth - 1] === 1;
+      const isObject = objects[depth - 1] === true;
       const next = bytes[at];
       if (next === (isObject ? CLOSE_BRACE : CLOSE_BRACKET)) {
         at += 1;
@@ -200,7 +272,7 @@ function skipValue(bytes: Uint8Array, start: number, outer: number): number {
       }
       if (next !== COMMA) throw invalid(isObject ? 'expected "," or "}"' : 'expected "," or "]"', at);
       at = skipSpace(bytes, at + 1);
-      if (isObject) at = skipColon(bytes, skipKey(bytes, at));
+      if (isObject) at = skipColon(bytes, skipKey(bytes, at, watch));
       break;
     }
   }

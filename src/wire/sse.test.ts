@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { encodeSseEvent, readSseEvent, SseSplitter } from './sse.ts';
 
 interface Split {
@@ -31,7 +31,9 @@ function cut(bytes: Buffer, lengths: readonly number[]): Buffer[] {
 }
 
 const stream = fc
-  .array(fc.constantFrom('data: a', 'event: x', 'data', ':comment', '\n', '\r', '\r\n', '\n\n', '\r\r', ''), { maxLength: 20 })
+  .array(fc.constantFrom('data: a', 'event: x', 'data', ':comment', '\n', '\r', '\r\n', '\n\n', '\r\r', ''), {
+    maxLength: 20,
+  })
   .map((parts) => Buffer.from(parts.join('')));
 
 test('events are the same in any chunking, and no byte is lost (WHATWG HTML 9.2.6)', () => {
@@ -49,7 +51,13 @@ test('lines end in LF, CRLF or CR', () => {
   for (const end of ['\n', '\r\n', '\r']) {
     const { pieces, rest } = split([Buffer.from(`data: a${end}${end}event: e${end}data: b${end}${end}:`)]);
     const events = pieces.map((piece) => readSseEvent(Buffer.from(piece.text)));
-    assert.deepEqual(events.map((event) => [event?.name, event?.data.toString()]), [['', 'a'], ['e', 'b']]);
+    assert.deepEqual(
+      events.map((event) => [event?.name, event?.data.toString()]),
+      [
+        ['', 'a'],
+        ['e', 'b'],
+      ],
+    );
     assert.equal(rest, ':');
   }
 });
@@ -64,7 +72,13 @@ test('data lines are joined, one space is cut, a comment is no event', () => {
 test('an event beyond the limit is passed on in pieces and not kept', () => {
   const big = Buffer.from(`data: ${'x'.repeat(50)}\n\n`);
   const { pieces } = split([...cut(big, [9]), Buffer.from('data: y\n\n')], 20);
-  assert.equal(pieces.filter((piece) => piece.kind === 'oversized').map((piece) => piece.text).join(''), big.toString());
+  assert.equal(
+    pieces
+      .filter((piece) => piece.kind === 'oversized')
+      .map((piece) => piece.text)
+      .join(''),
+    big.toString(),
+  );
   assert.deepEqual(pieces.at(-1), { kind: 'event', text: 'data: y\n\n' });
 });
 
