@@ -15,7 +15,10 @@ function cidrs(...texts: string[]): NonNullable<ReturnType<typeof parseCidr>>[] 
 }
 
 /** A dialer for a world in which every name resolves to `addresses`. */
-function dialerTo(addresses: readonly string[], options: Partial<DialerOptions> = {}): ReturnType<typeof createDialer> {
+function dialerTo(
+  addresses: readonly string[],
+  options: Partial<DialerOptions> = {},
+): ReturnType<typeof createDialer> {
   return createDialer({
     allow: [],
     exact: [],
@@ -46,8 +49,25 @@ function failure(code: string, text?: RegExp): (error: unknown) => boolean {
 
 describe('the guarded dialer (DESIGN section 6)', () => {
   const refused = [
-    '127.0.0.1', '10.0.0.1', '192.168.1.1', '172.16.0.1', '100.64.0.1', '169.254.1.1', '169.254.169.254', '0.0.0.0', '224.0.0.1', '::1', 'fd00::1',
-    'fe80::1', 'fd00:ec2::254', '64:ff9b::808:808', '64:ff9b:1::1', '2002:808:808::1', '2001:0:4136:e378:8000:63bf:3fff:fdd2', '::ffff:10.0.0.1', '::8.8.8.8',
+    '127.0.0.1',
+    '10.0.0.1',
+    '192.168.1.1',
+    '172.16.0.1',
+    '100.64.0.1',
+    '169.254.1.1',
+    '169.254.169.254',
+    '0.0.0.0',
+    '224.0.0.1',
+    '::1',
+    'fd00::1',
+    'fe80::1',
+    'fd00:ec2::254',
+    '64:ff9b::808:808',
+    '64:ff9b:1::1',
+    '2002:808:808::1',
+    '2001:0:4136:e378:8000:63bf:3fff:fdd2',
+    '::ffff:10.0.0.1',
+    '::8.8.8.8',
   ];
   for (const address of refused) {
     test(`refuses a name that leads to ${address}, and names the setting`, async () => {
@@ -58,27 +78,42 @@ describe('the guarded dialer (DESIGN section 6)', () => {
     });
     test(`refuses ${address} written as the host`, async () => {
       const hostname = address.includes(':') ? `[${address}]` : address;
-      await assert.rejects(dialerTo([]).dial({ protocol: 'http:', hostname, port: 80 }), failure('dial_refused_address'));
+      await assert.rejects(
+        dialerTo([]).dial({ protocol: 'http:', hostname, port: 80 }),
+        failure('dial_refused_address'),
+      );
     });
   }
 
   test('refuses a public address that is an own one', async () => {
     const dialer = dialerTo(['203.0.114.7'], { ownAddresses: () => ['203.0.114.7'] });
-    await assert.rejects(dialer.dial({ protocol: 'http:', hostname: 'x.example', port: 80 }), failure('dial_refused_address', /this machine/));
+    await assert.rejects(
+      dialer.dial({ protocol: 'http:', hostname: 'x.example', port: 80 }),
+      failure('dial_refused_address', /this machine/),
+    );
   });
 
   test('opens metadata services only to an entry that names exactly that address', async () => {
     const wide = dialerTo(['169.254.169.254'], { allow: cidrs('169.254.0.0/16', '0.0.0.0/0') });
-    await assert.rejects(wide.dial({ protocol: 'http:', hostname: 'metadata', port: 80 }), failure('dial_refused_address', /metadata/));
+    await assert.rejects(
+      wide.dial({ protocol: 'http:', hostname: 'metadata', port: 80 }),
+      failure('dial_refused_address', /metadata/),
+    );
   });
 
   test('a listed NAT64 prefix does not list what lies behind it', async () => {
     const dialer = dialerTo(['64:ff9b::10.0.0.1'], { allow: cidrs('64:ff9b::/96') });
-    await assert.rejects(dialer.dial({ protocol: 'http:', hostname: 'x.example', port: 80 }), failure('dial_refused_address', /10\.0\.0\.1/));
+    await assert.rejects(
+      dialer.dial({ protocol: 'http:', hostname: 'x.example', port: 80 }),
+      failure('dial_refused_address', /10\.0\.0\.1/),
+    );
   });
 
   test('connects to a listed address, resolving once', async (t) => {
-    const port = await listen(t, net.createServer((socket) => socket.end('hello')));
+    const port = await listen(
+      t,
+      net.createServer((socket) => socket.end('hello')),
+    );
     let lookups = 0;
     const dialer = dialerTo([], {
       allow: cidrs('127.0.0.0/8'),
@@ -95,14 +130,23 @@ describe('the guarded dialer (DESIGN section 6)', () => {
   });
 
   test('an exact entry allows that port of that address and no other', async (t) => {
-    const port = await listen(t, net.createServer((socket) => socket.end()));
+    const port = await listen(
+      t,
+      net.createServer((socket) => socket.end()),
+    );
     const dialer = dialerTo([], { exact: [{ address: '127.0.0.1', port }] });
     (await dialer.dial({ protocol: 'http:', hostname: '127.0.0.1', port })).destroy();
-    await assert.rejects(dialer.dial({ protocol: 'http:', hostname: '127.0.0.1', port: port - 1 }), failure('dial_refused_address'));
+    await assert.rejects(
+      dialer.dial({ protocol: 'http:', hostname: '127.0.0.1', port: port - 1 }),
+      failure('dial_refused_address'),
+    );
   });
 
   test('leaves out refused addresses of a name and uses the others', async (t) => {
-    const port = await listen(t, net.createServer((socket) => socket.end()));
+    const port = await listen(
+      t,
+      net.createServer((socket) => socket.end()),
+    );
     const dialer = dialerTo(['10.0.0.1', '127.0.0.1'], { allow: cidrs('127.0.0.1/32') });
     const socket = await dialer.dial({ protocol: 'http:', hostname: 'mixed.example', port });
     assert.equal(socket.remoteAddress, '127.0.0.1');
@@ -110,7 +154,11 @@ describe('the guarded dialer (DESIGN section 6)', () => {
   });
 
   test('goes on to the next checked address when one refuses (RFC 8305)', async (t) => {
-    const port = await listen(t, net.createServer((socket) => socket.end()), '127.0.0.2');
+    const port = await listen(
+      t,
+      net.createServer((socket) => socket.end()),
+      '127.0.0.2',
+    );
     const dialer = dialerTo(['127.0.0.1', '127.0.0.2'], { allow: cidrs('127.0.0.0/8') });
     const socket = await dialer.dial({ protocol: 'http:', hostname: 'two.example', port });
     assert.equal(socket.remoteAddress, '127.0.0.2');
@@ -118,23 +166,42 @@ describe('the guarded dialer (DESIGN section 6)', () => {
   });
 
   test('says what failed: no such name, nobody there, too slow', async (t) => {
-    const broken = dialerTo([], { lookup: () => Promise.reject(Object.assign(new Error('x'), { code: 'ENOTFOUND' })) });
-    await assert.rejects(broken.dial({ protocol: 'http:', hostname: 'nowhere.example', port: 80 }), failure('dial_failed', /ENOTFOUND/));
+    const broken = dialerTo([], {
+      lookup: () => Promise.reject(Object.assign(new Error('x'), { code: 'ENOTFOUND' })),
+    });
+    await assert.rejects(
+      broken.dial({ protocol: 'http:', hostname: 'nowhere.example', port: 80 }),
+      failure('dial_failed', /ENOTFOUND/),
+    );
     const empty = dialerTo([]);
-    await assert.rejects(empty.dial({ protocol: 'http:', hostname: 'empty.example', port: 80 }), failure('dial_refused_address', /no usable/));
+    await assert.rejects(
+      empty.dial({ protocol: 'http:', hostname: 'empty.example', port: 80 }),
+      failure('dial_refused_address', /no usable/),
+    );
     const server = net.createServer();
     const port = await listen(t, server);
     await new Promise((resolve) => server.close(resolve));
     const local = dialerTo(['127.0.0.1'], { allow: cidrs('127.0.0.1/32') });
-    await assert.rejects(local.dial({ protocol: 'http:', hostname: 'x.example', port }), failure('dial_failed', /ECONNREFUSED/));
+    await assert.rejects(
+      local.dial({ protocol: 'http:', hostname: 'x.example', port }),
+      failure('dial_failed', /ECONNREFUSED/),
+    );
     const hanging = dialerTo([], { connectMs: 20, lookup: () => new Promise(() => {}) });
-    await assert.rejects(hanging.dial({ protocol: 'http:', hostname: 'slow.example', port: 80 }), failure('dial_timeout', /20 ms/));
+    await assert.rejects(
+      hanging.dial({ protocol: 'http:', hostname: 'slow.example', port: 80 }),
+      failure('dial_timeout', /20 ms/),
+    );
   });
 
   test('a caller that leaves ends the dialling', async () => {
     const hanging = dialerTo([], { lookup: () => new Promise(() => {}) });
     const leaving = new AbortController();
-    const dialled = hanging.dial({ protocol: 'http:', hostname: 'slow.example', port: 80, signal: leaving.signal });
+    const dialled = hanging.dial({
+      protocol: 'http:',
+      hostname: 'slow.example',
+      port: 80,
+      signal: leaving.signal,
+    });
     leaving.abort();
     await assert.rejects(dialled, failure('dial_failed'));
   });
@@ -142,7 +209,10 @@ describe('the guarded dialer (DESIGN section 6)', () => {
 
 describe('TLS of the dialer', () => {
   const start = (t: TestContext): Promise<number> =>
-    listen(t, tls.createServer({ cert: TEST_CERT, key: TEST_KEY }, (socket) => socket.end('secret')));
+    listen(
+      t,
+      tls.createServer({ cert: TEST_CERT, key: TEST_KEY }, (socket) => socket.end('secret')),
+    );
 
   const withAuthority = (t: TestContext): Partial<DialerOptions> => {
     const folder = mkdtempSync(join(tmpdir(), 'postern-dialer-'));
@@ -165,7 +235,10 @@ describe('TLS of the dialer', () => {
   test('refuses a certificate of an unknown authority', async (t) => {
     const port = await start(t);
     const dialer = dialerTo(['127.0.0.1'], { allow: cidrs('127.0.0.0/8') });
-    await assert.rejects(dialer.dial({ protocol: 'https:', hostname: 'localhost', port }), failure('tls_failed', /caFiles/));
+    await assert.rejects(
+      dialer.dial({ protocol: 'https:', hostname: 'localhost', port }),
+      failure('tls_failed', /caFiles/),
+    );
   });
 
   test('refuses a certificate of another name', async (t) => {
@@ -179,17 +252,35 @@ describe('TLS of the dialer', () => {
 
   test('a server that does not speak TLS, or closes, is a failure and not a crash', async (t) => {
     const options = withAuthority(t);
-    const plain = await listen(t, net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')));
-    await assert.rejects(dialerTo(['127.0.0.1'], options).dial({ protocol: 'https:', hostname: 'localhost', port: plain }), failure('tls_failed'));
-    const closing = await listen(t, net.createServer((socket) => socket.destroy()));
-    await assert.rejects(dialerTo(['127.0.0.1'], options).dial({ protocol: 'https:', hostname: 'localhost', port: closing }), failure('tls_failed'));
+    const plain = await listen(
+      t,
+      net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
+    );
+    await assert.rejects(
+      dialerTo(['127.0.0.1'], options).dial({ protocol: 'https:', hostname: 'localhost', port: plain }),
+      failure('tls_failed'),
+    );
+    const closing = await listen(
+      t,
+      net.createServer((socket) => socket.destroy()),
+    );
+    await assert.rejects(
+      dialerTo(['127.0.0.1'], options).dial({ protocol: 'https:', hostname: 'localhost', port: closing }),
+      failure('tls_failed'),
+    );
   });
 
   test('a handshake that never comes ends at the limit', async (t) => {
     const sockets: net.Socket[] = [];
     t.after(() => sockets.forEach((socket) => socket.destroy()));
-    const silent = await listen(t, net.createServer((socket) => sockets.push(socket)));
+    const silent = await listen(
+      t,
+      net.createServer((socket) => sockets.push(socket)),
+    );
     const dialer = dialerTo(['127.0.0.1'], { ...withAuthority(t), connectMs: 50 });
-    await assert.rejects(dialer.dial({ protocol: 'https:', hostname: 'localhost', port: silent }), failure('dial_timeout'));
+    await assert.rejects(
+      dialer.dial({ protocol: 'https:', hostname: 'localhost', port: silent }),
+      failure('dial_timeout'),
+    );
   });
 });

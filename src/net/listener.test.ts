@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict';
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
@@ -11,7 +20,10 @@ import { type Listener, type ListenerOptions, createListener } from './listener.
 import { TEST_AUTHORITY_CERT, TEST_CERT, TEST_KEY } from './test-certificates.ts';
 import { socketPathFor } from './unix-socket.ts';
 
-async function start(t: TestContext, options: Partial<ListenerOptions> = {}): Promise<{ listener: Listener; port: number }> {
+async function start(
+  t: TestContext,
+  options: Partial<ListenerOptions> = {},
+): Promise<{ listener: Listener; port: number }> {
   const listener = createListener({ onRequest: (_req, res) => res.end('ok'), ...options });
   t.after(() => listener.close(0));
   return { listener, port: await listener.listenLoopback(0) };
@@ -19,11 +31,13 @@ async function start(t: TestContext, options: Partial<ListenerOptions> = {}): Pr
 
 function get(options: http.RequestOptions): Promise<{ status: number; body: string }> {
   return new Promise((resolve, reject) => {
-    http.get({ agent: false, ...options }, (res) => {
-      let body = '';
-      res.on('data', (chunk) => (body += String(chunk)));
-      res.on('end', () => resolve({ status: res.statusCode ?? 0, body }));
-    }).on('error', reject);
+    http
+      .get({ agent: false, ...options }, (res) => {
+        let body = '';
+        res.on('data', (chunk) => (body += String(chunk)));
+        res.on('end', () => resolve({ status: res.statusCode ?? 0, body }));
+      })
+      .on('error', reject);
   });
 }
 
@@ -64,21 +78,25 @@ describe('a loopback listener', () => {
     assert.equal((await get({ host: '::1', port })).body, 'ok');
   });
 
-  test('does not start while another process holds the port, in either family', { skip: !hasIpv6 }, async (t) => {
-    const { port } = await start(t);
-    const second = createListener({ onRequest: () => {} });
-    t.after(() => second.close(0));
-    await assert.rejects(second.listenLoopback(port), failsWith('listen_address_in_use'));
-    const taken = net.createServer();
-    const onIpv6 = await new Promise<number>((resolve) => {
-      taken.listen(0, '::1', () => {
-        const address = taken.address();
-        resolve(address !== null && typeof address === 'object' ? address.port : 0);
+  test(
+    'does not start while another process holds the port, in either family',
+    { skip: !hasIpv6 },
+    async (t) => {
+      const { port } = await start(t);
+      const second = createListener({ onRequest: () => {} });
+      t.after(() => second.close(0));
+      await assert.rejects(second.listenLoopback(port), failsWith('listen_address_in_use'));
+      const taken = net.createServer();
+      const onIpv6 = await new Promise<number>((resolve) => {
+        taken.listen(0, '::1', () => {
+          const address = taken.address();
+          resolve(address !== null && typeof address === 'object' ? address.port : 0);
+        });
       });
-    });
-    t.after(() => taken.close());
-    await assert.rejects(second.listenLoopback(onIpv6), failsWith('listen_address_in_use'));
-  });
+      t.after(() => taken.close());
+      await assert.rejects(second.listenLoopback(onIpv6), failsWith('listen_address_in_use'));
+    },
+  );
 });
 
 describe('limits of a listener', () => {
@@ -93,7 +111,10 @@ describe('limits of a listener', () => {
     const many = Array.from({ length: 300 }, (_, i) => `x-${i}: 1\r\n`).join('');
     assert.match(await talk(port, `GET / HTTP/1.1\r\nHost: x\r\n${many}\r\n`), /^HTTP\/1\.1 431 /);
     const allowed = Array.from({ length: 250 }, (_, i) => `x-${i}: 1\r\n`).join('');
-    assert.match(await talk(port, `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${allowed}\r\n`), /^HTTP\/1\.1 200 /);
+    assert.match(
+      await talk(port, `GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${allowed}\r\n`),
+      /^HTTP\/1\.1 200 /,
+    );
   });
 
   test('headers that drip (slow-loris) are 408', async (t) => {
@@ -102,32 +123,54 @@ describe('limits of a listener', () => {
   });
 
   test('a body that drips is 408', async (t) => {
-    const { port } = await start(t, { limits: { headersMs: 150, requestMs: 200 }, onRequest: (req, res) => req.on('end', () => res.end()).resume() });
+    const { port } = await start(t, {
+      limits: { headersMs: 150, requestMs: 200 },
+      onRequest: (req, res) => req.on('end', () => res.end()).resume(),
+    });
     const said = await talk(port, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc', true);
     assert.ok(said === '' || said.startsWith('HTTP/1.1 408 '), said);
   });
 
   const malformed: readonly (readonly [string, string])[] = [
     ['no HTTP', 'hello\r\n\r\n'],
-    ['content-length and chunked', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
-    ['two content-lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd'],
+    [
+      'content-length and chunked',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
+    [
+      'two content-lengths',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd',
+    ],
     ['a bare LF in the header', 'GET / HTTP/1.1\nHost: x\n\n'],
     ['a space before the colon', 'GET / HTTP/1.1\r\nHost : x\r\n\r\n'],
     ['a folded header', 'GET / HTTP/1.1\r\nHost: x\r\nX: a\r\n b\r\n\r\n'],
     ['a NUL in a value', 'GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n'],
-    ['an unknown transfer coding', 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n'],
+    [
+      'an unknown transfer coding',
+      'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n',
+    ],
   ];
   for (const [what, bytes] of malformed) {
     test(`${what} is 400 and reaches no handler`, async (t) => {
       let handled = 0;
-      const { port } = await start(t, { onRequest: (_req, res) => { handled += 1; res.end(); } });
+      const { port } = await start(t, {
+        onRequest: (_req, res) => {
+          handled += 1;
+          res.end();
+        },
+      });
       assert.match(await talk(port, bytes, true), /^HTTP\/1\.1 400 /);
       assert.equal(handled, 0);
     });
   }
 
   test('bytes after a request are never an answer within its answer', async (t) => {
-    const { port } = await start(t, { onRequest: (_req, res) => { res.writeHead(200, { 'content-type': 'text/plain' }); res.write('part'); } });
+    const { port } = await start(t, {
+      onRequest: (_req, res) => {
+        res.writeHead(200, { 'content-type': 'text/plain' });
+        res.write('part');
+      },
+    });
     const said = await talk(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\nBROKEN\0\r\n\r\n', true);
     assert.equal(said.match(/HTTP\/1\.1/g)?.length ?? 0, said === '' ? 0 : 1);
     assert.doesNotMatch(said, /400 Bad Request/);
@@ -135,11 +178,13 @@ describe('limits of a listener', () => {
 });
 
 describe('an upgrade', () => {
-  const upgrade = 'GET /v1/responses HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n';
+  const upgrade =
+    'GET /v1/responses HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n';
 
   test('arrives as a request where nothing takes it, so that it is refused like any other', async (t) => {
     const { port } = await start(t, {
-      onRequest: (req, res) => res.writeHead(req.headers.upgrade === 'websocket' ? 426 : 500, { connection: 'close' }).end(),
+      onRequest: (req, res) =>
+        res.writeHead(req.headers.upgrade === 'websocket' ? 426 : 500, { connection: 'close' }).end(),
     });
     assert.match(await talk(port, upgrade, true), /^HTTP\/1\.1 426 /);
   });
@@ -236,7 +281,10 @@ describe('a Unix socket', () => {
     mkdirSync(join(folder, 'real'));
     symlinkSync(join(folder, 'real'), join(folder, 'link'));
     const { listener } = await start(t);
-    await assert.rejects(listener.listenUnix(join(folder, 'link', 'postern.sock')), failsWith('listen_socket_folder_unsafe'));
+    await assert.rejects(
+      listener.listenUnix(join(folder, 'link', 'postern.sock')),
+      failsWith('listen_socket_folder_unsafe'),
+    );
   });
 
   test('moves to the runtime folder where the path is too long for a socket', () => {
@@ -244,9 +292,16 @@ describe('a Unix socket', () => {
     assert.equal(socketPathFor('/home/a', {}), '/home/a/postern.sock');
     const short = socketPathFor(long, { XDG_RUNTIME_DIR: '/run/user/1000' });
     assert.match(short, /^\/run\/user\/1000\/postern-[0-9a-f]{16}\/postern\.sock$/);
-    assert.notEqual(short, socketPathFor(`${long}y`, { XDG_RUNTIME_DIR: '/run/user/1000' }), 'two state folders, two sockets');
+    assert.notEqual(
+      short,
+      socketPathFor(`${long}y`, { XDG_RUNTIME_DIR: '/run/user/1000' }),
+      'two state folders, two sockets',
+    );
     assert.throws(() => socketPathFor(long, {}), failsWith('listen_socket_path_too_long'));
-    assert.throws(() => socketPathFor(long, { XDG_RUNTIME_DIR: 'relative' }), failsWith('listen_socket_path_too_long'));
+    assert.throws(
+      () => socketPathFor(long, { XDG_RUNTIME_DIR: 'relative' }),
+      failsWith('listen_socket_path_too_long'),
+    );
     const between = `/${'x'.repeat(92)}`;
     assert.equal(socketPathFor(between, {}, 'linux'), `${between}/postern.sock`);
     assert.throws(() => socketPathFor(between, {}, 'darwin'), failsWith('listen_socket_path_too_long'));
@@ -264,10 +319,15 @@ test('TLS: serves the given certificate, and another after setTls', async (t) =>
   const { listener, port } = await start(t, { tls: { cert: TEST_CERT, key: TEST_KEY } });
   const ask = (): Promise<string> =>
     new Promise((resolve, reject) => {
-      https.get({ host: '127.0.0.1', servername: 'localhost', port, ca: TEST_AUTHORITY_CERT, agent: false }, (res) => {
-        res.resume();
-        res.on('end', () => resolve(String(res.statusCode)));
-      }).on('error', reject);
+      https
+        .get(
+          { host: '127.0.0.1', servername: 'localhost', port, ca: TEST_AUTHORITY_CERT, agent: false },
+          (res) => {
+            res.resume();
+            res.on('end', () => resolve(String(res.statusCode)));
+          },
+        )
+        .on('error', reject);
     });
   assert.equal(await ask(), '200');
   listener.setTls({ cert: TEST_CERT, key: TEST_KEY });

@@ -79,7 +79,9 @@ export function createListener(options: ListenerOptions): Listener {
 
   const handle: RequestListener = (req, res) => {
     if (draining) res.shouldKeepAlive = false;
-    if (req.rawHeaders.length > limits.headersMax * 2) return refuse(res, 431);
+    if (req.rawHeaders.length > limits.headersMax * 2) return refuse(res, TOO_MANY_HEADERS);
+    const coding = req.headers['transfer-encoding'];
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') return refuse(res, UNKNOWN_CODING);
     options.onRequest(req, res);
   };
 
@@ -196,27 +198,95 @@ function isFamilyMissing(error: unknown): boolean {
   return cause === 'EADDRNOTAVAIL' || cause === 'EAFNOSUPPORT' || cause === 'EPROTONOSUPPORT';
 }
 
-function refuse(res: ServerResponse, status: number): void {
-  res.writeHead(status, { connection: 'close', 'content-length': '0' });
-  res.end();
+interface BareRefusal {
+  readonly status: number;
+  readonly phrase: string;
+  readonly message: string;
 }
 
-const CLIENT_ERROR_STATUS: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: '413 Content Too Large',
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+const TOO_LARGE_HEAD: BareRefusal = {
+  status: 431,
+  phrase: 'Request Header Fields Too Large',
+  message: 'the request line and headers are over the limit (limits.headerMaxBytes)',
+};
+const TOO_MANY_HEADERS: BareRefusal = { ...TOO_LARGE_HEAD, message: 'the request has too many headers' };
+/** RFC 9112 section 6.1. */
+const UNKNOWN_CODING: BareRefusal = {
+  status: 501,
+  phrase: 'Not Implemented',
+  message: 'the only transfer coding of a request body is chunked',
+};
+const MALFORMED: BareRefusal = {
+  status: 400,
+  phrase: 'Bad Request',
+  message: 'the bytes are not an HTTP/1.1 request',
+};
+const CLIENT_ERRORS: Readonly<Record<string, BareRefusal>> = {
+  HPE_HEADER_OVERFLOW: TOO_LARGE_HEAD,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: {
+    status: 413,
+    phrase: 'Content Too Large',
+    message: 'the chunk extensions of the body are too long',
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: 408,
+    phrase: 'Request Timeout',
+    message: 'the request came too slowly',
+  },
 };
 
-/** Bytes that are not a request: a bare status and the end. If an answer is under way, only the end. */
+/** Headers and body of a refusal that no surface was asked for: one JSON that clients of several dialects read. */
+function bareAnswer({ message }: BareRefusal): {
+  readonly headers: readonly string[];
+  readonly body: string;
+} {
+  const code = 'request_invalid';
+  const body = JSON.stringify({ type: 'error', error: { type: 'invalid_request_error', code, message } });
+  const length = String(Buffer.byteLength(body));
+  return {
+    headers: [
+      'content-type',
+      'application/json',
+      'content-length',
+      length,
+      'x-postern-reason',
+      code,
+      'connection',
+      'close',
+    ],
+    body,
+  };
+}
+
+function refuse(res: ServerResponse, refusal: BareRefusal): void {
+  const { headers, body } = bareAnswer(refusal);
+  res.writeHead(refusal.status, [...headers]);
+  res.end(res.req.method === 'HEAD' ? undefined : body);
+}
+
+/** Bytes that are no request, or no body of one: a short answer and the end; if an answer has begun, only the end. */
 function answerClientError(error: Error, socket: Duplex): void {
-  const isAnswering =
-    '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined;
-  if (errorCode(error) === 'ECONNRESET' || !socket.writable || isAnswering) {
+  if (errorCode(error) === 'ECONNRESET' || !socket.writable || !mayAnswer(socket)) {
     socket.destroy();
     return;
   }
-  const status = CLIENT_ERROR_STATUS[errorCode(error)] ?? '400 Bad Request';
-  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy());
+  const refusal = CLIENT_ERRORS[errorCode(error)] ?? MALFORMED;
+  const { headers, body } = bareAnswer(refusal);
+  const lines = [`HTTP/1.1 ${refusal.status} ${refusal.phrase}`];
+  for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i] ?? ''}: ${headers[i + 1] ?? ''}`);
+  socket.end([...lines, '', body].join('\r\n'), () => socket.destroy());
+}
+
+/**
+ * Whether the next bytes on this connection would be read as the answer to what failed: no answer
+ * is under way, or it is that of the very request whose body failed and has not begun. Node keeps
+ * the answer under way in `_httpMessage`; it offers no documented way to ask.
+ */
+function mayAnswer(socket: Duplex): boolean {
+  if (!('_httpMessage' in socket)) return true;
+  const answer = socket._httpMessage;
+  if (!(answer instanceof http.ServerResponse)) return true;
+  return !answer.headersSent && !answer.req.complete;
 }
 
 function closeServer(server: Server, drainMs: number): Promise<void> {

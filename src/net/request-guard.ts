@@ -69,6 +69,7 @@ export function createRequestGuard(options: RequestGuardOptions): RequestGuard {
             ? 'a request must have a Host header'
             : 'a request must have one Host header, not several',
         );
+      if (seen.contentTypes > 1) return invalid('a request must have one Content-Type header, not several');
       const host = hosts.has(seen.host) ? seen.host : seen.host.toLowerCase();
       if (!hosts.has(host)) {
         return no(
@@ -94,7 +95,15 @@ export function createRequestGuard(options: RequestGuardOptions): RequestGuard {
 function checkTarget(target: string): string | null {
   if (target.startsWith('//'))
     return 'the path begins with two slashes; take the last slash off the base URL';
-  return target.startsWith('/') ? null : 'the request target must be a path';
+  if (!target.startsWith('/')) return 'the request target must be a path';
+  return hasDotSegment(target) ? 'the path must have no "." or ".." segments' : null;
+}
+
+/** Who dispatches by the path as sent, and who resolves it first, would take it for two (RFC 3986 section 5.2.4). */
+function hasDotSegment(target: string): boolean {
+  if (!target.includes('/.') && !target.includes('%2')) return false;
+  const end = target.indexOf('?');
+  return /\/(?:\.|%2e){1,2}(?:\/|$)/i.test(end < 0 ? target : target.slice(0, end));
 }
 
 interface SeenHeaders {
@@ -105,6 +114,7 @@ interface SeenHeaders {
   fetchSite: string | null;
   fetchMode: string | null;
   contentType: string | null;
+  contentTypes: number;
 }
 
 /** Lengths first: most headers are none of these, and comparing lengths costs nothing. */
@@ -117,6 +127,7 @@ function scanHeaders(raw: readonly string[]): SeenHeaders {
     fetchSite: null,
     fetchMode: null,
     contentType: null,
+    contentTypes: 0,
   };
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? '';
@@ -133,6 +144,7 @@ function scanHeaders(raw: readonly string[]): SeenHeaders {
         seen.origin = value;
         break;
       case 'content-type':
+        seen.contentTypes += 1;
         seen.contentType = value;
         break;
       case 'sec-fetch-site':

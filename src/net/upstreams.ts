@@ -59,7 +59,7 @@ export interface Upstreams {
 export interface UpstreamsOptions {
   readonly dialer: Dialer;
   readonly timeouts?: Partial<UpstreamTimeouts>;
-  /** Connections to one origin. Default 2,048: one stream holds one. */
+  /** Connections to one origin. Default 8,192: one stream holds one, and the listeners take 10,000 callers. */
   readonly maxPerOrigin?: number;
   /** Requests that may wait for a connection of one origin. Default 1,024. */
   readonly maxQueuedPerOrigin?: number;
@@ -72,6 +72,9 @@ const HEADER_MAX_BYTES = 64 * 1024;
 /** Idle connections are kept this long unless the server asks for less. */
 const KEEP_ALIVE_MS = 30_000;
 
+/** Informational answers to one request; more than any honest server sends. */
+const INFORMATIONAL_MAX = 1000;
+
 interface OriginPool {
   readonly pool: Pool;
   running: number;
@@ -79,7 +82,7 @@ interface OriginPool {
 
 export function createUpstreams(options: UpstreamsOptions): Upstreams {
   const pools = new Map<string, OriginPool>();
-  const maxPerOrigin = options.maxPerOrigin ?? 2048;
+  const maxPerOrigin = options.maxPerOrigin ?? 8192;
   const maxInFlight = maxPerOrigin + (options.maxQueuedPerOrigin ?? 1024);
   const firstByteMs = options.timeouts?.firstByteMs ?? 600_000;
   const idleMs = options.timeouts?.idleMs ?? 300_000;
@@ -113,7 +116,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
         if (entry === null || entry.running >= maxInFlight) {
           return handler.onError(netError('upstream_busy', `too many requests wait for ${origin}`));
         }
-        new Exchange(entry, request, handler).begin(origin);
+        new Exchange(entry, request, handler).begin(origin, request.timeouts?.firstByteMs ?? firstByteMs);
       } catch (error) {
         handler.onError(toUpstreamError(error, origin));
       }
@@ -150,6 +153,11 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamControl {
   #abortReason: Error | null = null;
   #onAbort: (() => void) | null = null;
   #isOver = false;
+  #firstByteMs = 0;
+  #informational = 0;
+  /** Why we end it though nobody asked us to. */
+  #fault: AppError<UpstreamErrorCode> | null = null;
+  #finalHeadTimer: NodeJS.Timeout | null = null;
 
   constructor(entry: OriginPool, request: UpstreamRequest, handler: UpstreamHandler) {
     this.#entry = entry;
@@ -157,8 +165,9 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamControl {
     this.#handler = handler;
   }
 
-  begin(origin: string): void {
+  begin(origin: string, firstByteMs: number): void {
     this.#origin = origin;
+    this.#firstByteMs = firstByteMs;
     const { signal, timeouts } = this.#request;
     if (signal !== undefined) {
       if (signal.aborted) {
@@ -212,7 +221,9 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamControl {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    if (status < 200 || this.#isOver) return;
+    if (this.#isOver) return;
+    if (status < 200) return this.#waitForFinalHead();
+    this.#stopWaiting();
     const raw = controller.rawHeaders;
     this.#handler.onHeaders(status, Array.isArray(raw) ? raw : []);
   }
@@ -232,6 +243,29 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamControl {
     this.#end(error);
   }
 
+  /** The client's own timer begins anew with every informational answer, so a server could put it off for ever. */
+  #waitForFinalHead(): void {
+    this.#informational += 1;
+    if (this.#informational > INFORMATIONAL_MAX) {
+      return this.#giveUp(
+        netError('upstream_protocol', `${this.#origin} sent too many informational answers`),
+      );
+    }
+    this.#finalHeadTimer ??= setTimeout(() => {
+      this.#giveUp(netError('upstream_first_byte_timeout', `${this.#origin} did not answer in time`));
+    }, this.#firstByteMs);
+  }
+
+  #giveUp(fault: AppError<UpstreamErrorCode>): void {
+    this.#fault = fault;
+    this.abort(fault);
+  }
+
+  #stopWaiting(): void {
+    if (this.#finalHeadTimer !== null) clearTimeout(this.#finalHeadTimer);
+    this.#finalHeadTimer = null;
+  }
+
   #end(error: unknown): void {
     if (this.#isOver) return;
     this.#leave();
@@ -241,7 +275,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamControl {
   #fail(error: unknown): void {
     this.#isOver = true;
     const failure =
-      this.#abortReason !== null && error === this.#abortReason
+      this.#abortReason !== null && error === this.#abortReason && error !== this.#fault
         ? netError('upstream_aborted', 'the exchange was stopped', error)
         : toUpstreamError(error, this.#origin);
     this.#handler.onError(failure);
@@ -249,6 +283,7 @@ class Exchange implements Dispatcher.DispatchHandler, UpstreamControl {
 
   #leave(): void {
     this.#entry.running -= 1;
+    this.#stopWaiting();
     if (this.#onAbort !== null) this.#request.signal?.removeEventListener('abort', this.#onAbort);
     this.#onAbort = null;
   }
