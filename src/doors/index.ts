@@ -26,6 +26,7 @@ export { createTailscaledDoor } from './tailscaled/door.ts';
 export type { TailscaledDoor, TailscaledDoorOptions } from './tailscaled/door.ts';
 export { createLocalApi } from './tailscaled/local-api.ts';
 export type { LocalApi, LocalApiErrorCode, LocalApiOptions } from './tailscaled/local-api.ts';
+export { readSelf } from './tailscaled/status.ts';
 export type { SelfNode } from './tailscaled/status.ts';
 export { createTokens } from './tokens.ts';
 export type {

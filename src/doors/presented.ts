@@ -3,10 +3,9 @@
  * configured issuer. Everything else is the caller's own business with nobody: ignored here,
  * stripped before forwarding. Nothing is verified here.
  */
-import { TOKEN_HEADERS } from '../identity/headers.ts';
+import { TOKEN_HEADERS, TOKEN_PREFIX } from '../identity/headers.ts';
 
-/** What every Postern token begins with. */
-export const TOKEN_PREFIX = 'pst_';
+export { TOKEN_PREFIX };
 
 /** Longer values are no token of ours, and JWTs of real issuers stay well below. */
 const CREDENTIAL_MAX_CHARS = 16 * 1024;

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { decodeEncodedWords } from './rfc2047.ts';
 import { createServeDoor } from './serve.ts';
 import { connection, fakeSocket } from './test-callers.ts';
 
-function ask(headers: readonly string[], socket = fakeSocket('127.0.0.1'), listener: 'serve' | 'loopback' | 'tailnet' = 'serve', door = createServeDoor({ tailnet: 'default' })) {
+function ask(
+  headers: readonly string[],
+  socket = fakeSocket('127.0.0.1'),
+  listener: 'serve' | 'loopback' | 'tailnet' = 'serve',
+  door = createServeDoor({ tailnet: 'default' }),
+) {
   const answer = door.identify(connection(listener, socket), headers);
   assert.ok(!(answer instanceof Promise));
   return answer;
@@ -13,10 +18,20 @@ function ask(headers: readonly string[], socket = fakeSocket('127.0.0.1'), liste
 
 describe('the door `serve` (DESIGN section 5)', () => {
   test('takes the person from serve’s headers', () => {
-    const answer = ask(['Tailscale-User-Login', 'alice@example.com', 'Tailscale-User-Name', 'Alice', 'Tailscale-User-Profile-Pic', 'https://x/']);
+    const answer = ask([
+      'Tailscale-User-Login',
+      'alice@example.com',
+      'Tailscale-User-Name',
+      'Alice',
+      'Tailscale-User-Profile-Pic',
+      'https://x/',
+    ]);
     assert.ok(answer.kind === 'caller');
     const { principal, door, user, device } = answer.caller;
-    assert.deepEqual([principal, door, user?.login, user?.displayName, device], ['tailscale:login:alice@example.com', 'serve', 'alice@example.com', 'Alice', null]);
+    assert.deepEqual(
+      [principal, door, user?.login, user?.displayName, device],
+      ['tailscale:login:alice@example.com', 'serve', 'alice@example.com', 'Alice', null],
+    );
   });
 
   test('of each request anew: two people interleaved on one connection', () => {
@@ -34,13 +49,17 @@ describe('the door `serve` (DESIGN section 5)', () => {
 
   for (const listener of ['loopback', 'tailnet'] as const) {
     test(`is closed on the listener ${listener}`, () => {
-      assert.equal(ask(['Tailscale-User-Login', 'alice@example.com'], fakeSocket('127.0.0.1'), listener).kind, 'none');
+      assert.equal(
+        ask(['Tailscale-User-Login', 'alice@example.com'], fakeSocket('127.0.0.1'), listener).kind,
+        'none',
+      );
     });
   }
 
   test('works on a Unix socket, not for a proxy on another machine', () => {
     assert.equal(ask(['Tailscale-User-Login', 'a@b.c'], fakeSocket(undefined)).kind, 'caller');
-    for (const address of ['192.168.1.9', '100.64.0.9', 'nonsense']) assert.equal(ask(['Tailscale-User-Login', 'a@b.c'], fakeSocket(address)).kind, 'refused');
+    for (const address of ['192.168.1.9', '100.64.0.9', 'nonsense'])
+      assert.equal(ask(['Tailscale-User-Login', 'a@b.c'], fakeSocket(address)).kind, 'refused');
   });
 
   const refused: readonly (readonly [string, readonly string[]])[] = [
@@ -54,14 +73,24 @@ describe('the door `serve` (DESIGN section 5)', () => {
     ['a malformed encoded login', ['Tailscale-User-Login', '=?utf-8?q?a=Z?=']],
     ['an endless login', ['Tailscale-User-Login', 'a'.repeat(400)]],
   ];
-  for (const [what, headers] of refused) test(`refuses ${what}`, () => assert.equal(ask(headers).kind, 'refused'));
+  for (const [what, headers] of refused)
+    test(`refuses ${what}`, () => assert.equal(ask(headers).kind, 'refused'));
 
-  test('knows nobody without a login: a tagged device', () => assert.equal(ask(['X-Forwarded-For', '100.64.0.1']).kind, 'none'));
+  test('knows nobody without a login: a tagged device', () =>
+    assert.equal(ask(['X-Forwarded-For', '100.64.0.1']).kind, 'none'));
 
   test('decodes names outside ASCII (RFC 2047)', () => {
-    const answer = ask(['Tailscale-User-Login', '=?utf-8?q?zo=C3=AB@example.com?=', 'Tailscale-User-Name', '=?utf-8?q?Zo=C3=AB_B?=']);
+    const answer = ask([
+      'Tailscale-User-Login',
+      '=?utf-8?q?zo=C3=AB@example.com?=',
+      'Tailscale-User-Name',
+      '=?utf-8?q?Zo=C3=AB_B?=',
+    ]);
     assert.ok(answer.kind === 'caller');
-    assert.deepEqual([answer.caller.user?.login, answer.caller.user?.displayName], ['zoë@example.com', 'Zoë B']);
+    assert.deepEqual(
+      [answer.caller.user?.login, answer.caller.user?.displayName],
+      ['zoë@example.com', 'Zoë B'],
+    );
   });
 
   test('remembers a bounded number of people', () => {
@@ -76,15 +105,28 @@ describe('the door `serve` (DESIGN section 5)', () => {
 
 describe('encoded words (RFC 2047)', () => {
   const table: readonly (readonly [string, string | null])[] = [
-    ['plain', 'plain'], ['=?UTF-8?Q?a=20b_c?=', 'a b c'], ['=?utf-8?b?Wm/Dqw==?=', 'Zoë'], ['=?utf-8?q?a?= =?utf-8?q?b?=', 'ab'], ['=?utf-8?q?a?= x =?utf-8?q?b?=', 'a x b'],
-    ['=?utf-8?q?=?=', null], ['=?utf-8?q?=FF?=', null], ['=?iso-8859-1?q?a?=', null], ['=?utf-8?x?a?=', null], ['=?utf-8?b?a?=', null], ['=?utf-8?q?a', null], ['=?utf-8?q?=3D=3Fx?=', null],
+    ['plain', 'plain'],
+    ['=?UTF-8?Q?a=20b_c?=', 'a b c'],
+    ['=?utf-8?b?Wm/Dqw==?=', 'Zoë'],
+    ['=?utf-8?q?a?= =?utf-8?q?b?=', 'ab'],
+    ['=?utf-8?q?a?= x =?utf-8?q?b?=', 'a x b'],
+    ['=?utf-8?q?=?=', null],
+    ['=?utf-8?q?=FF?=', null],
+    ['=?iso-8859-1?q?a?=', null],
+    ['=?utf-8?x?a?=', null],
+    ['=?utf-8?b?a?=', null],
+    ['=?utf-8?q?a', null],
+    ['=?utf-8?q?=3D=3Fx?=', null],
   ];
-  for (const [value, text] of table) test(`${value} is ${String(text)}`, () => assert.equal(decodeEncodedWords(value), text));
+  for (const [value, text] of table)
+    test(`${value} is ${String(text)}`, () => assert.equal(decodeEncodedWords(value), text));
 
   test('never throws', () => {
-    fc.assert(fc.property(fc.string(), fc.stringMatching(/^[=?_a-zA-Z0-9 -]*$/), (a, b) => {
-      decodeEncodedWords(a);
-      decodeEncodedWords(`=?${b}`);
-    }));
+    fc.assert(
+      fc.property(fc.string(), fc.stringMatching(/^[=?_a-zA-Z0-9 -]*$/), (a, b) => {
+        decodeEncodedWords(a);
+        decodeEncodedWords(`=?${b}`);
+      }),
+    );
   });
 });

@@ -4,11 +4,12 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { createSocketOwners } from './socket-owners.ts';
 import { type Endpoints, findOwners, rowKeys } from './socket-table.ts';
 
-const HEADER = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
+const HEADER =
+  '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
 
 interface Row {
   readonly local: string;
@@ -33,12 +34,20 @@ function table(rows: readonly Row[], first = 0): string {
 
 const CLIENT = '0100007F:9C40';
 const SERVER = '0100007F:1F90';
-const ends: Endpoints = { clientAddress: '127.0.0.1', clientPort: 40_000, serverAddress: '127.0.0.1', serverPort: 8080 };
+const ends: Endpoints = {
+  clientAddress: '127.0.0.1',
+  clientPort: 40_000,
+  serverAddress: '127.0.0.1',
+  serverPort: 8080,
+};
 
 function ownerIn(text: string, addressChars: 8 | 32 = 8, of = ends): number | null {
   const keys = rowKeys(of) ?? [];
   const found = new Map<string, number>();
-  const wanted = { has: (key: string) => keys.includes(key), ports: new Set(keys.map((key) => key.slice(-4))) };
+  const wanted = {
+    has: (key: string) => keys.includes(key),
+    ports: new Set(keys.map((key) => key.slice(-4))),
+  };
   findOwners(Buffer.from(text), addressChars, wanted, found);
   const key = keys.find((candidate) => found.has(candidate));
   return key === undefined ? null : (found.get(key) ?? null);
@@ -71,7 +80,10 @@ describe('the kernel’s table of sockets', () => {
   test('finds IPv6 and IPv4 on a two-family socket', () => {
     const v6 = { clientAddress: '::1', clientPort: 40_000, serverAddress: '::1', serverPort: 8080 };
     const loopback = '00000000000000000000000001000000';
-    assert.equal(ownerIn(table([{ local: `${loopback}:9C40`, remote: `${loopback}:1F90`, uid: 7 }]), 32, v6), 7);
+    assert.equal(
+      ownerIn(table([{ local: `${loopback}:9C40`, remote: `${loopback}:1F90`, uid: 7 }]), 32, v6),
+      7,
+    );
     const mapped = '0000000000000000FFFF00000100007F';
     assert.equal(ownerIn(table([{ local: `${mapped}:9C40`, remote: `${mapped}:1F90`, uid: 8 }]), 32), 8);
     const fromMapped = { ...ends, clientAddress: '::ffff:127.0.0.1', serverAddress: '::ffff:127.0.0.1' };
@@ -84,13 +96,16 @@ describe('the kernel’s table of sockets', () => {
   });
 
   test('bytes that are no table name nobody and do not throw', () => {
-    fc.assert(fc.property(fc.string(), fc.uint8Array(), (text, bytes) => {
-      assert.equal(ownerIn(text), null);
-      const found = new Map<string, number>();
-      findOwners(bytes, 8, { has: () => true, ports: new Set() }, found);
-      findOwners(bytes, 32, { has: () => true, ports: new Set() }, found);
-    }));
-    for (const cut of [10, 20, 60, 90, 100]) assert.equal(ownerIn(table([{ local: CLIENT, remote: SERVER }]).slice(0, HEADER.length + cut)), null);
+    fc.assert(
+      fc.property(fc.string(), fc.uint8Array(), (text, bytes) => {
+        assert.equal(ownerIn(text), null);
+        const found = new Map<string, number>();
+        findOwners(bytes, 8, { has: () => true, ports: new Set() }, found);
+        findOwners(bytes, 32, { has: () => true, ports: new Set() }, found);
+      }),
+    );
+    for (const cut of [10, 20, 60, 90, 100])
+      assert.equal(ownerIn(table([{ local: CLIENT, remote: SERVER }]).slice(0, HEADER.length + cut)), null);
   });
 });
 
@@ -103,11 +118,20 @@ describe('asking for owners', () => {
   };
 
   test('reads the tables off the loop; many questions share a read', async (t) => {
-    const rows = Array.from({ length: 5000 }, (_, i) => ({ local: `0100007F:${(10_000 + i).toString(16).toUpperCase()}`, remote: SERVER, uid: i }));
+    const rows = Array.from({ length: 5000 }, (_, i) => ({
+      local: `0100007F:${(10_000 + i).toString(16).toUpperCase()}`,
+      remote: SERVER,
+      uid: i,
+    }));
     const owners = createSocketOwners({ folder: folderWith(t, table(rows)) });
     t.after(() => owners.close());
-    const answers = await Promise.all(rows.map((_, i) => owners.ownerOf({ ...ends, clientPort: 10_000 + i })));
-    assert.deepEqual(answers, rows.map(({ uid }) => uid));
+    const answers = await Promise.all(
+      rows.map((_, i) => owners.ownerOf({ ...ends, clientPort: 10_000 + i })),
+    );
+    assert.deepEqual(
+      answers,
+      rows.map(({ uid }) => uid),
+    );
   });
 
   test('a row that is missing is nobody', async (t) => {
@@ -117,7 +141,10 @@ describe('asking for owners', () => {
   });
 
   test('more questions than may wait, or after the end, are answered with nobody', async (t) => {
-    const owners = createSocketOwners({ folder: folderWith(t, table([{ local: CLIENT, remote: SERVER }])), waitingMax: 1 });
+    const owners = createSocketOwners({
+      folder: folderWith(t, table([{ local: CLIENT, remote: SERVER }])),
+      waitingMax: 1,
+    });
     const asked = [owners.ownerOf(ends), owners.ownerOf(ends), owners.ownerOf(ends)];
     assert.deepEqual(await Promise.all(asked), [1000, 1000, null]);
     const late = owners.ownerOf(ends);
@@ -146,7 +173,12 @@ describe('asking for owners', () => {
     const socket = await accepted;
     const owners = createSocketOwners();
     t.after(() => owners.close());
-    const real = { clientAddress: socket.remoteAddress ?? '', clientPort: socket.remotePort ?? 0, serverAddress: socket.localAddress ?? '', serverPort: socket.localPort ?? 0 };
+    const real = {
+      clientAddress: socket.remoteAddress ?? '',
+      clientPort: socket.remotePort ?? 0,
+      serverAddress: socket.localAddress ?? '',
+      serverPort: socket.localPort ?? 0,
+    };
     assert.equal(await owners.ownerOf(real), process.getuid?.());
     const closed = new Promise((resolve) => socket.resume().once('end', resolve));
     client.destroy();

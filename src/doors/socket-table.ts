@@ -76,11 +76,12 @@ export function findOwners(
   const buffer = Buffer.from(table.buffer, table.byteOffset, table.byteLength);
   const keyChars = 2 * (addressChars + 5) + 1;
   let lineStart = buffer.indexOf(NEWLINE) + 1;
-  while (lineStart > 0 && lineStart < buffer.length) {
-    const newline = buffer.indexOf(NEWLINE, lineStart);
-    const lineEnd = newline === -1 ? buffer.length : newline;
+  while (lineStart > 0) {
+    const lineEnd = buffer.indexOf(NEWLINE, lineStart);
+    /* A row cut short is not believed. */
+    if (lineEnd === -1) return;
     const start = keyStart(buffer, lineStart, lineEnd);
-    lineStart = newline + 1;
+    lineStart = lineEnd + 1;
     if (start === -1 || start + keyChars + 3 > lineEnd) continue;
     const stateAt = start + keyChars + 1;
     if (buffer[stateAt] !== ZERO || buffer[stateAt + 1] !== ONE) continue;

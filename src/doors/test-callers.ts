@@ -11,7 +11,11 @@ export interface FakeSocket extends ConnectionSocket {
   end(): void;
 }
 
-export function fakeSocket(remoteAddress: string | undefined, remotePort = 40_000, destroyed = false): FakeSocket {
+export function fakeSocket(
+  remoteAddress: string | undefined,
+  remotePort = 40_000,
+  destroyed = false,
+): FakeSocket {
   const events = new EventEmitter();
   const socket = {
     remoteAddress,
@@ -33,7 +37,11 @@ export function connection(listener: ListenerKind, socket: ConnectionSocket): Co
 }
 
 /** The part of a request that the identifier reads. */
-export function request(socket: ConnectionSocket, headers: readonly string[] = [], url = '/v1/messages'): IncomingMessage {
+export function request(
+  socket: ConnectionSocket,
+  headers: readonly string[] = [],
+  url = '/v1/messages',
+): IncomingMessage {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a double with all that is read
   return { socket, rawHeaders: [...headers], url } as unknown as IncomingMessage;
 }
@@ -56,14 +64,17 @@ export function manualClock(start = Date.UTC(2026, 10, 23)): ManualClock {
 export interface MemoryTokenStore extends TokenStore {
   readonly rows: Map<string, TokenRow>;
   readonly touched: { readonly id: string; readonly at: number }[];
+  /** `touchTokens` rejects. */
+  isLocked: boolean;
 }
 
 export function memoryTokenStore(): MemoryTokenStore {
   const rows = new Map<string, TokenRow>();
   const touched: { readonly id: string; readonly at: number }[] = [];
-  return {
+  const store: MemoryTokenStore = {
     rows,
     touched,
+    isLocked: false,
     listTokens: (tailnet) => Promise.resolve([...rows.values()].filter((row) => row.tailnet === tailnet)),
     putToken: (row) => {
       rows.set(row.id, row);
@@ -76,8 +87,10 @@ export function memoryTokenStore(): MemoryTokenStore {
       return Promise.resolve(true);
     },
     touchTokens: (used) => {
+      if (store.isLocked) return Promise.reject(new Error('locked'));
       touched.push(...used);
       return Promise.resolve();
     },
   };
+  return store;
 }

@@ -11,7 +11,7 @@ import type { Random } from '../base/random.ts';
 import { Secret } from '../base/secret.ts';
 import { keyedHash } from '../crypto/index.ts';
 import type { Caller, DoorName, TokenScope } from '../identity/caller.ts';
-import { PRINCIPAL_MAX_CHARS, isPlainIdentityText } from '../identity/principal.ts';
+import { PRINCIPAL_MAX_CHARS, isPlainIdentityText, tailscaleNodePrincipal } from '../identity/principal.ts';
 import type { TokenRow } from '../store/shapes.ts';
 import { NO_CAPABILITIES, type Revocation } from './door.ts';
 import type { TokenStore } from './ports.ts';
@@ -259,7 +259,9 @@ class TokenBook implements Tokens {
 }
 
 function callerOf(row: TokenRow, via: DoorName | null): Caller {
-  const tags = row.ownerLabel.startsWith('tag:') ? row.ownerLabel.split(',') : [];
+  // By the principal: a person whose login happens to read `tag:x` is no device.
+  const isDevice = row.owner.startsWith(tailscaleNodePrincipal(''));
+  const tags = isDevice && row.ownerLabel.startsWith('tag:') ? row.ownerLabel.split(',') : [];
   return {
     principal: row.owner,
     tailnet: row.tailnet,

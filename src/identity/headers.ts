@@ -28,7 +28,38 @@ export const TOKEN_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /** Query parameters that carry a caller's credential, lower case. */
-export const CALLER_CREDENTIAL_QUERY: ReadonlySet<string> = new Set(['key', 'api_key', 'access_token']);
+export const CALLER_CREDENTIAL_QUERY: ReadonlySet<string> = new Set([
+  'key',
+  'api_key',
+  'access_token',
+  'oauth_token',
+]);
+
+/** What every Postern token begins with; nothing that holds it goes upstream, whatever it is called. */
+export const TOKEN_PREFIX = 'pst_';
+
+/**
+ * Headers by which a request would become another one than policy saw: Google's servers take the
+ * method from them.
+ */
+const OVERRIDE_HEADERS: ReadonlySet<string> = new Set([
+  'x-http-method-override',
+  'x-http-method',
+  'x-method-override',
+]);
+
+/** Whether a header (lower-case name) makes another request of the one that it is in. */
+export function isOverrideHeader(name: string): boolean {
+  return OVERRIDE_HEADERS.has(name);
+}
+
+/** Google's system parameters that stand for a method, headers or a body (`$httpMethod`, `$httpHeaders`, `$req`, `$ct`). */
+const OVERRIDE_QUERY: ReadonlySet<string> = new Set(['$httpmethod', '$httpheaders', '$req', '$ct']);
+
+/** Whether a query parameter (any case) makes another request of the one that it is in. */
+export function isOverrideQuery(name: string): boolean {
+  return OVERRIDE_QUERY.has(name.toLowerCase());
+}
 
 /** Whether a header (lower-case name) carries a caller's credential and must not go upstream. */
 export function isCallerCredential(name: string): boolean {

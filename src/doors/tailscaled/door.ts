@@ -26,6 +26,8 @@ export interface TailscaledDoor extends Door {
   /** Checks all peers with open connections now. Never rejects. */
   recheck(): Promise<void>;
   onRevoked(listener: (revocation: Revocation) => void): () => void;
+  /** The network gives a known caller other groups or capabilities than before. */
+  onChanged(listener: (caller: Caller) => void): () => void;
   close(): void;
 }
 
@@ -50,6 +52,8 @@ const CHECK_SPACING_MS = 2;
 const CALLERS_MAX = 10_000;
 
 interface Peer {
+  /** In the map of peers. */
+  readonly key: string;
   /** `ip:port` of one of its connections. */
   readonly address: string;
   answer: DoorAnswer;
@@ -70,6 +74,7 @@ class PeerBook implements TailscaledDoor {
   readonly #asking = new Map<string, Promise<Peer | DoorAnswer>>();
   readonly #callers = new Map<string, { readonly fingerprint: string; readonly answer: DoorAnswer }>();
   readonly #listeners = new Set<(revocation: Revocation) => void>();
+  readonly #changeListeners = new Set<(caller: Caller) => void>();
   readonly #stop = new AbortController();
   #self: SelfNode | null = null;
   #selfAt: UnixMs = Number.NEGATIVE_INFINITY;
@@ -124,14 +129,16 @@ class PeerBook implements TailscaledDoor {
   #keep(socket: ConnectionSocket, found: Peer | DoorAnswer): DoorAnswer {
     this.#bySocket.set(socket, found);
     if (!('connections' in found)) return found;
-    if (socket.destroyed) return found.answer;
     found.connections += 1;
-    socket.once('close', () => {
-      found.connections -= 1;
-      if (found.connections === 0)
-        for (const [key, peer] of this.#peers) if (peer === found) this.#peers.delete(key);
-    });
+    if (socket.destroyed) this.#leave(found);
+    else socket.once('close', () => this.#leave(found));
     return found.answer;
+  }
+
+  /** A peer without connections is not checked any more. */
+  #leave(peer: Peer): void {
+    peer.connections -= 1;
+    if (peer.connections === 0 && this.#peers.get(peer.key) === peer) this.#peers.delete(peer.key);
   }
 
   /** Peers are told apart by address; behind a userspace daemon all have loopback, and the port counts. */
@@ -147,7 +154,7 @@ class PeerBook implements TailscaledDoor {
     const asked = this.#ask(address)
       .then((answer) => {
         if (isLoopback && answer.kind === 'none') return answer;
-        const peer: Peer = { address, answer, checkedAt: this.#options.clock.now(), connections: 0 };
+        const peer: Peer = { key, address, answer, checkedAt: this.#options.clock.now(), connections: 0 };
         this.#peers.set(key, peer);
         this.#schedule();
         return peer;
@@ -229,12 +236,12 @@ class PeerBook implements TailscaledDoor {
       peer.answer = { kind: 'refused', status: 403, code: 'identity_unavailable', why: describeError(error) };
     }
     if (before.kind !== 'caller') return;
-    const isSame = peer.answer.kind === 'caller' && peer.answer.caller.principal === before.caller.principal;
-    if (!isSame)
-      this.#revoke(
-        before.caller,
-        peer.answer.kind === 'caller' ? 'the device belongs to another now' : peer.answer.why,
-      );
+    const { answer } = peer;
+    if (answer.kind !== 'caller') this.#revoke(before.caller, answer.why);
+    else if (answer.caller.principal !== before.caller.principal)
+      this.#revoke(before.caller, 'the device belongs to another now');
+    else if (answer.caller !== before.caller)
+      for (const listener of this.#changeListeners) listener(answer.caller);
   }
 
   #revoke(caller: Caller, why: string): void {
@@ -253,6 +260,11 @@ class PeerBook implements TailscaledDoor {
   onRevoked(listener: (revocation: Revocation) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onChanged(listener: (caller: Caller) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
   }
 
   start(): void {

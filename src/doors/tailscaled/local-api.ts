@@ -18,6 +18,13 @@ export interface LocalApi {
   /** Status without peers. @throws AppError<LocalApiErrorCode> */
   status(): Promise<unknown>;
   /**
+   * The certificate and key (PEM) of a name of this node. The daemon gets it from the network's
+   * authority, which takes up to a minute the first time, and renews it by itself when asked in
+   * time. Needs the right to it: root, the daemon's operator, or TS_PERMIT_CERT_UID.
+   * @throws AppError<LocalApiErrorCode>
+   */
+  certificate(name: string): Promise<{ readonly cert: string; readonly key: string }>;
+  /**
    * Calls back at each notification that may concern peers or this node, until `signal` aborts or
    * the daemon ends it; resolves then. @throws AppError<LocalApiErrorCode>
    */
@@ -48,17 +55,24 @@ const LINE_MAX_BYTES = 64 * 1024 * 1024;
  * NotifyRateLimit (1 << 8) is left out: it delays by seconds.
  */
 const WATCH_MASK = 2 + 16 + 4096;
+/** An authority's answer to a first order takes this long at worst. */
+const CERTIFICATE_TIMEOUT_MS = 120_000;
 /** Connections to the daemon at once. */
 const SOCKETS_MAX = 8;
 
 export function createLocalApi(options: LocalApiOptions): LocalApi {
   const agent = new http.Agent({ keepAlive: true, maxSockets: SOCKETS_MAX, maxFreeSockets: 2 });
   const timeoutMs = options.timeoutMs ?? 2000;
-  const get = (path: string): Promise<unknown> =>
-    getJson({ socketPath: options.socketPath, path, agent, timeoutMs });
+  const get = async (path: string): Promise<unknown> =>
+    parseJson(await getText({ socketPath: options.socketPath, path, agent, timeoutMs }));
   return {
     whois: (addr) => get(`/localapi/v0/whois?addr=${encodeURIComponent(addr)}&proto=tcp`),
     status: () => get('/localapi/v0/status?peers=false'),
+    async certificate(name) {
+      const path = `/localapi/v0/cert/${encodeURIComponent(name)}?type=pair`;
+      const { socketPath } = options;
+      return readPair(await getText({ socketPath, path, agent, timeoutMs: CERTIFICATE_TIMEOUT_MS }));
+    },
     watch: (watching) => watchBus(options.socketPath, watching),
     close: () => agent.destroy(),
   };
@@ -71,7 +85,8 @@ interface GetOptions {
   readonly timeoutMs: number;
 }
 
-function getJson({ socketPath, path, agent, timeoutMs }: GetOptions): Promise<unknown> {
+/** Null for 404. */
+function getText({ socketPath, path, agent, timeoutMs }: GetOptions): Promise<string | null> {
   return new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(timeoutMs);
     const fail = (error: unknown): void =>
@@ -102,26 +117,45 @@ function getJson({ socketPath, path, agent, timeoutMs }: GetOptions): Promise<un
 function settle(
   status: number,
   chunks: readonly Buffer[],
-  resolve: (value: unknown) => void,
+  resolve: (text: string | null) => void,
   reject: (error: unknown) => void,
 ): void {
   if (status === 404) return resolve(null);
-  if (status !== 200) {
-    return reject(
-      new AppError<LocalApiErrorCode>('local_api_refused', `tailscaled answered with status ${status}`),
-    );
-  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  if (status === 200) return resolve(text);
+  reject(
+    new AppError<LocalApiErrorCode>('local_api_refused', `tailscaled answered with status ${status}`, {
+      detail: text.slice(0, 500).trim(),
+    }),
+  );
+}
+
+function parseJson(text: string | null): unknown {
+  if (text === null) return null;
   try {
-    resolve(parseKeepingIds(Buffer.concat(chunks).toString('utf8')));
+    return parseKeepingIds(text);
   } catch (error) {
-    reject(
-      new AppError<LocalApiErrorCode>(
-        'local_api_malformed',
-        'tailscaled answered with something that is not JSON',
-        { cause: error },
-      ),
-    );
+    throw malformed('something that is not JSON', error);
   }
+}
+
+/** The key first, then the chain, as the daemon writes `type=pair`. */
+function readPair(text: string | null): { readonly cert: string; readonly key: string } {
+  const blocks = (text ?? '').match(PEM_BLOCK) ?? [];
+  const isKey = (block: string): boolean => block.slice(0, 40).includes('PRIVATE KEY');
+  const [key, ...more] = blocks.filter(isKey);
+  const certs = blocks.filter((block) => !isKey(block));
+  if (key === undefined || more.length > 0 || certs.length === 0)
+    throw malformed('something that is no certificate with its key', undefined);
+  return { cert: `${certs.join('\n')}\n`, key: `${key}\n` };
+}
+
+const PEM_BLOCK = /-----BEGIN (CERTIFICATE|(?:[A-Z]+ )?PRIVATE KEY)-----[^-]+-----END \1-----/g;
+
+function malformed(what: string, cause: unknown): AppError<LocalApiErrorCode> {
+  return new AppError<LocalApiErrorCode>('local_api_malformed', `tailscaled answered with ${what}`, {
+    cause,
+  });
 }
 
 const ID_KEYS: ReadonlySet<string> = new Set(['ID', 'User', 'Sharer', 'UserID']);

@@ -9,6 +9,13 @@ export interface SelfNode {
   readonly dnsName: string | null;
   /** `Running` when the node is connected. */
   readonly state: string;
+  /** Names that the network's authority gives this node certificates for; none without HTTPS. */
+  readonly certDomains: readonly string[];
+  /**
+   * The daemon has no network device: connections of peers are handed on to loopback, from loopback,
+   * and this machine has no tailnet address to listen on.
+   */
+  readonly userspace: boolean;
 }
 
 /** Never throws; what is missing is empty. */
@@ -23,7 +30,20 @@ export function readSelf(status: unknown): SelfNode {
       const ip = typeof text === 'string' ? parseIp(text) : null;
       return ip === null ? [] : [formatIp(ip)];
     }),
-    dnsName: typeof dnsName === 'string' && dnsName !== '' ? dnsName.replace(/\.$/, '').toLowerCase() : null,
+    dnsName: readNames([dnsName])[0] ?? null,
     state: typeof fields['BackendState'] === 'string' ? fields['BackendState'] : '',
+    certDomains: readNames(fields['CertDomains']),
+    userspace: fields['TUN'] === false,
   };
 }
+
+/** Host names, without the dot at their end; what is none is left out. */
+function readNames(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) return [];
+  return value.slice(0, 64).flatMap((text) => {
+    const name = typeof text === 'string' ? text.replace(/\.$/, '').toLowerCase() : '';
+    return HOST_NAME.test(name) ? [name] : [];
+  });
+}
+
+const HOST_NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
