@@ -51,6 +51,8 @@ export interface OperatorSettings {
   /** CIDRs of private addresses that may be dialled. */
   readonly allowUpstream: readonly string[];
   readonly ambientCredentials: readonly ('aws' | 'gcp')[];
+  /** Origins besides the clouds' own that may be sent ambient credentials. */
+  readonly credentialOrigins: readonly string[];
   /** Break-glass admin token. */
   readonly adminToken: Secret | null;
   /** 32 bytes in base64; null: `ensureMasterKey` finds or makes one in the state folder. */
@@ -64,15 +66,21 @@ export interface OperatorSettings {
   /** Further names that `Host` may carry. */
   readonly hosts: readonly string[];
   readonly doors: {
-    readonly tailscaled: { readonly enabled: boolean; readonly socket: string };
+    readonly tailscaled: {
+      readonly enabled: boolean;
+      readonly socket: string;
+      /** Ports on the tailnet addresses; 0 lets the system choose. */
+      readonly httpPort: number;
+      readonly httpsPort: number;
+    };
     /** Address or socket path of the listener behind `tailscale serve`; null: off. */
     readonly serve: { readonly listen: ListenAddress | { readonly socketPath: string } | null };
     readonly jwt: readonly JwtDoorSettings[];
   };
   /** PEM files of further authorities for outbound TLS. */
   readonly caFiles: readonly string[];
-  /** Outbound HTTP proxy. */
-  readonly proxy: string | null;
+  /** The public listener speaks HTTP unless `tls` names files. */
+  readonly dangerouslyAllowPlainHttp: boolean;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly limits: {
     readonly bodyMaxBytes: number;
@@ -80,6 +88,8 @@ export interface OperatorSettings {
     readonly connectionsMax: number;
   };
   readonly timeouts: {
+    readonly headersMs: number;
+    readonly requestMs: number;
     readonly connectMs: number;
     readonly firstByteMs: number;
     readonly idleMs: number;

@@ -12,7 +12,6 @@ import {
   originKind,
   pathKind,
   principalKind,
-  proxyKind,
   secretKind,
   type SettingKind,
 } from './setting-kinds.ts';
@@ -49,7 +48,17 @@ interface SpecInput<Value> {
 }
 
 function setting<Value>(input: SpecInput<Value>): SettingSpec<Value> {
-  const { kind, flag = null, env = null, envFile = false, inFile = true, doc, unit = '', fallback, example } = input;
+  const {
+    kind,
+    flag = null,
+    env = null,
+    envFile = false,
+    inFile = true,
+    doc,
+    unit = '',
+    fallback,
+    example,
+  } = input;
   return { kind, flag, env, envFile, inFile, doc, unit, fallback, example };
 }
 
@@ -61,7 +70,7 @@ export const SETTINGS = {
     kind: listenKind,
     flag: '--listen',
     env: 'POSTERN_LISTEN',
-    doc: 'Address of the gateway on this machine. `localhost` opens both 127.0.0.1 and ::1. Another address than a loopback one needs `lan` or `publicUrl`.',
+    doc: 'Address of the gateway on this machine. `localhost` opens both 127.0.0.1 and ::1. Another address than a loopback one needs `lan` or `publicUrl`: it is the public listener, which serves models over TLS to callers with a token; the port is open on loopback besides.',
     fallback: 'localhost:8080',
     example: 'localhost:9000',
   }),
@@ -71,7 +80,8 @@ export const SETTINGS = {
     env: 'POSTERN_STATE_DIR',
     inFile: false,
     doc: 'Folder of database, keys and socket; made with mode 0700.',
-    fallback: '$XDG_STATE_HOME/postern, else ~/.local/state/postern; macOS ~/Library/Application Support/postern',
+    fallback:
+      '$XDG_STATE_HOME/postern, else ~/.local/state/postern; macOS ~/Library/Application Support/postern',
     example: '/var/lib/postern',
   }),
   settings: setting({
@@ -107,6 +117,14 @@ export const SETTINGS = {
     fallback: 'none',
     example: 'aws',
   }),
+  credentialOrigins: setting({
+    kind: listKind(originKind(['https'])),
+    flag: '--credential-origin',
+    env: 'POSTERN_CREDENTIAL_ORIGINS',
+    doc: "Origins besides the clouds' own that may be sent this machine's ambient cloud credentials: a private endpoint of Bedrock or Vertex under a name of your own.",
+    fallback: 'none',
+    example: 'https://bedrock.corp.example.net',
+  }),
   adminToken: setting({
     kind: secretKind,
     env: 'POSTERN_ADMIN_TOKEN',
@@ -137,7 +155,7 @@ export const SETTINGS = {
     kind: originKind(['http', 'https']),
     flag: '--public-url',
     env: 'POSTERN_PUBLIC_URL',
-    doc: 'Address by which other devices reach this gateway; opens the public listener.',
+    doc: 'Address by which other devices reach this gateway. Opens the public listener (models only, over TLS, for callers with a token) on the port of `listen`, on all addresses of this machine unless `listen` names one.',
     fallback: 'off',
     example: 'https://ai.example.net',
   }),
@@ -145,7 +163,7 @@ export const SETTINGS = {
     kind: booleanKind,
     flag: '--lan',
     env: 'POSTERN_LAN',
-    doc: 'Opens the public listener on the addresses of this machine.',
+    doc: 'Opens the public listener (models only, over TLS, for callers with a token) on the addresses of this machine, on the port of `listen`.',
     fallback: 'false',
     example: 'true',
   }),
@@ -161,7 +179,7 @@ export const SETTINGS = {
     kind: booleanKind,
     flag: '--tailscaled',
     env: 'POSTERN_TAILSCALED',
-    doc: 'Listens on this host\'s tailnet addresses and asks its tailscaled who calls.',
+    doc: "Listens on this host's tailnet addresses and asks its tailscaled who calls.",
     fallback: 'false',
     example: 'true',
   }),
@@ -169,9 +187,23 @@ export const SETTINGS = {
     kind: pathKind,
     flag: '--tailscaled-socket',
     env: 'POSTERN_TAILSCALED_SOCKET',
-    doc: 'Socket of the host\'s tailscaled.',
+    doc: "Socket of the host's tailscaled.",
     fallback: '/var/run/tailscale/tailscaled.sock; macOS /var/run/tailscaled.socket',
     example: '/run/tailscale/tailscaled.sock',
+  }),
+  'doors.tailscaled.httpPort': setting({
+    kind: integerKind(0, 65_535),
+    flag: '--tailscaled-http-port',
+    doc: "Port without TLS on this host's tailnet addresses. Where this process may not use it, the port of `listen` is used instead, with a warning.",
+    fallback: '80',
+    example: '8080',
+  }),
+  'doors.tailscaled.httpsPort': setting({
+    kind: integerKind(0, 65_535),
+    flag: '--tailscaled-https-port',
+    doc: "Port with TLS on this host's tailnet addresses; the certificate is tailscaled's, or `tls.certFile` if that names the host.",
+    fallback: '443',
+    example: '8443',
   }),
   'doors.serve.listen': setting({
     kind: listenOrSocketKind,
@@ -185,7 +217,8 @@ export const SETTINGS = {
     kind: listKind(jwtIssuerKind),
     doc: 'Issuers whose tokens are accepted: `issuer`, `audience`, `algorithms`, `tenantClaim` {name, value}, and if wanted `jwksUrl`, `loginClaim`, `groupsClaim`.',
     fallback: 'none',
-    example: '[{"issuer": "https://token.actions.githubusercontent.com", "audience": "postern", "algorithms": ["RS256"], "tenantClaim": {"name": "repository_owner_id", "value": "12345"}}]',
+    example:
+      '[{"issuer": "https://token.actions.githubusercontent.com", "audience": "postern", "algorithms": ["RS256"], "tenantClaim": {"name": "repository_owner_id", "value": "12345"}}]',
   }),
   caFiles: setting({
     kind: listKind(pathKind),
@@ -195,20 +228,13 @@ export const SETTINGS = {
     fallback: 'none',
     example: '/etc/ssl/corp-ca.pem',
   }),
-  proxy: setting({
-    kind: proxyKind,
-    flag: '--proxy',
-    env: 'POSTERN_PROXY',
-    doc: 'HTTP proxy for outbound connections.',
-    fallback: 'none',
-    example: 'http://proxy.example.net:3128',
-  }),
   'tls.certFile': setting({
     kind: pathKind,
     flag: '--tls-cert',
     env: 'POSTERN_TLS_CERT',
-    doc: 'Certificate chain (PEM) of the listeners beyond loopback; needs `tls.keyFile`.',
-    fallback: 'none',
+    doc: 'Certificate chain (PEM) of the listeners beyond loopback; needs `tls.keyFile`. Both files are read again when they change.',
+    fallback:
+      "the tailnet's on tailnet addresses; a self-signed one from the state folder on the public listener",
     example: '/etc/postern/tls.crt',
   }),
   'tls.keyFile': setting({
@@ -218,6 +244,12 @@ export const SETTINGS = {
     doc: 'Private key (PEM) of that certificate.',
     fallback: 'none',
     example: '/etc/postern/tls.key',
+  }),
+  dangerouslyAllowPlainHttp: setting({
+    kind: booleanKind,
+    doc: 'The public listener speaks HTTP without TLS: tokens and prompts can be read and altered on the way. Only for a proxy in front of it that ends TLS on the same host or link.',
+    fallback: 'false',
+    example: 'true',
   }),
   'limits.bodyMaxBytes': setting({
     kind: integerKind(1024, 1024 * MIB),
@@ -240,6 +272,20 @@ export const SETTINGS = {
     fallback: '10000',
     example: '20000',
   }),
+  'timeouts.headersMs': setting({
+    kind: integerKind(100, 600_000),
+    doc: 'Time for a caller to send the head of a request, and for how long a connection may stay silent before its first.',
+    unit: 'ms',
+    fallback: '15000',
+    example: '5000',
+  }),
+  'timeouts.requestMs': setting({
+    kind: integerKind(1000, 3_600_000),
+    doc: 'Time for a caller to send a whole request with its body.',
+    unit: 'ms',
+    fallback: '300000 (5 minutes)',
+    example: '60000',
+  }),
   'timeouts.connectMs': setting({
     kind: integerKind(100, 120_000),
     doc: 'Time to connect to an upstream, TLS included.',
@@ -256,7 +302,7 @@ export const SETTINGS = {
   }),
   'timeouts.idleMs': setting({
     kind: integerKind(1000, 3_600_000),
-    doc: 'Longest silence within an answer.',
+    doc: 'Longest silence within an answer; a caller that reads nothing of it for as long is cut off.',
     unit: 'ms',
     fallback: '300000 (5 minutes)',
     example: '120000',
@@ -280,7 +326,5 @@ export const SETTINGS = {
 } as const;
 
 export type SettingName = keyof typeof SETTINGS;
-export type SettingValue<Name extends SettingName> = (typeof SETTINGS)[Name] extends SettingSpec<infer Value> ? Value : never;
-
 /** Settings that weaken security begin so, at the last level of their name. */
 export const DANGEROUS_PREFIX = 'dangerously';

@@ -22,7 +22,11 @@ function fail(wanted: string): never {
 
 /** A kind whose JSON form is a string with the same grammar as its text. */
 function textual<Value>(name: string, read: (text: string) => Value): SettingKind<Value> {
-  return { name, fromText: read, fromJson: (value) => read(typeof value === 'string' ? value : fail(`a string: ${name}`)) };
+  return {
+    name,
+    fromText: read,
+    fromJson: (value) => read(typeof value === 'string' ? value : fail(`a string: ${name}`)),
+  };
 }
 
 export const booleanKind: SettingKind<boolean> = {
@@ -36,7 +40,8 @@ export const booleanKind: SettingKind<boolean> = {
 
 export function integerKind(min: number, max: number): SettingKind<number> {
   const name = `whole number from ${min} to ${max}`;
-  const check = (value: number): number => (Number.isInteger(value) && value >= min && value <= max ? value : fail(`a ${name}`));
+  const check = (value: number): number =>
+    Number.isInteger(value) && value >= min && value <= max ? value : fail(`a ${name}`);
   return {
     name,
     fromText: (text) => (/^[0-9]{1,15}$/.test(text) ? check(Number(text)) : fail(`a ${name}`)),
@@ -44,9 +49,13 @@ export function integerKind(min: number, max: number): SettingKind<number> {
   };
 }
 
-export const pathKind = textual('path', (text) => (text !== '' && !text.includes('\0') ? text : fail('a path')));
+export const pathKind = textual('path', (text) =>
+  text !== '' && !text.includes('\0') ? text : fail('a path'),
+);
 
-export const secretKind = textual('secret', (text) => (text.trim().length > 0 ? new Secret(text.trim()) : fail('a secret that is not empty')));
+export const secretKind = textual('secret', (text) =>
+  text.trim().length > 0 ? new Secret(text.trim()) : fail('a secret that is not empty'),
+);
 
 export function choiceKind<Value extends string>(values: readonly Value[]): SettingKind<Value> {
   const name = `one of ${values.join(', ')}`;
@@ -63,7 +72,10 @@ export function listKind<Value>(element: SettingKind<Value>): SettingKind<readon
         .map((part) => part.trim())
         .filter((part) => part !== '')
         .map((part) => element.fromText(part)),
-    fromJson: (value) => (Array.isArray(value) && value.length <= 1000 ? value : fail('a list')).map((item) => element.fromJson(item)),
+    fromJson: (value) =>
+      (Array.isArray(value) && value.length <= 1000 ? value : fail('a list')).map((item) =>
+        element.fromJson(item),
+      ),
   };
 }
 
@@ -72,16 +84,16 @@ export function originKind(schemes: readonly string[]): SettingKind<string> {
   const name = `${schemes.join(' or ')} address without a path`;
   return textual(name, (text) => {
     const url = URL.canParse(text) ? new URL(text) : null;
-    const plain = url !== null && schemes.includes(url.protocol.slice(0, -1)) && url.username === '' && url.password === '';
-    return plain && url.pathname === '/' && url.search === '' && url.hash === '' ? url.origin : fail(`an ${name}`);
+    const plain =
+      url !== null &&
+      schemes.includes(url.protocol.slice(0, -1)) &&
+      url.username === '' &&
+      url.password === '';
+    return plain && url.pathname === '/' && url.search === '' && url.hash === ''
+      ? url.origin
+      : fail(`an ${name}`);
   });
 }
-
-/** A proxy's address; a user and password in it are kept, so it is never printed. */
-export const proxyKind = textual('http or https proxy address', (text) => {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  return url !== null && ['http:', 'https:'].includes(url.protocol) ? url.href : fail('an http or https address');
-});
 
 /** `10.0.0.0/8`, `::1/128`, or a single address. */
 export const cidrKind = textual('CIDR', (text) => {
@@ -95,13 +107,16 @@ export const cidrKind = textual('CIDR', (text) => {
 });
 
 export const hostKind = textual('host name', (text) =>
-  /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?$/.test(text) || /^\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?$/.test(text)
+  /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(?::[0-9]{1,5})?$/.test(text) ||
+  /^\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?$/.test(text)
     ? text.toLowerCase()
     : fail('a host name such as "ai.example.net", with a port if it is not the listener\'s'),
 );
 
 export const principalKind = textual('principal', (text) =>
-  /^(?:local|tailscale|postern|jwt):\S{1,500}$/.test(text) ? text : fail('a principal such as "local:1000" or "tailscale:userid:123"'),
+  /^(?:local|tailscale|postern|jwt):\S{1,500}$/.test(text)
+    ? text
+    : fail('a principal such as "local:1000" or "tailscale:userid:123"'),
 );
 
 /** `localhost:8080`, `127.0.0.1:0`, `[::1]:8080`, or only a port. */
@@ -109,22 +124,49 @@ export const listenKind = textual('address and port', (text): ListenAddress => {
   const match = /^(?:(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):)?([0-9]{1,5})$/.exec(text);
   const host = match === null ? null : (match[1] ?? match[2] ?? 'localhost').toLowerCase();
   const port = Number(match?.[3]);
-  if (host === null || port > 65_535) return fail('an address and port such as "localhost:8080", "[::1]:8080" or "8080"');
+  if (host === null || port > 65_535)
+    return fail('an address and port such as "localhost:8080", "[::1]:8080" or "8080"');
   const family = familyOf(host);
   if (host !== 'localhost' && (family === 0 || (match?.[1] !== undefined && family !== 6))) {
     return fail('"localhost" or an IP address, and a port; other names are resolved by nobody here');
   }
-  return { host, port, loopback: host === 'localhost' || host === '::1' || (family === 4 && host.startsWith('127.')) };
+  return {
+    host,
+    port,
+    loopback: host === 'localhost' || host === '::1' || (family === 4 && host.startsWith('127.')),
+  };
 });
 
 /** As `listen`, or the path of a socket. */
-export const listenOrSocketKind = textual('address and port, or socket path', (text): ListenAddress | { readonly socketPath: string } =>
-  text.startsWith('/') ? { socketPath: text } : listenKind.fromText(text),
+export const listenOrSocketKind = textual(
+  'address and port, or socket path',
+  (text): ListenAddress | { readonly socketPath: string } =>
+    text.startsWith('/') ? { socketPath: text } : listenKind.fromText(text),
 );
 
 /** Signature algorithms of a JWT that a third party can check without being able to sign. */
-const JWT_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
-const JWT_KEYS = ['issuer', 'audience', 'algorithms', 'jwksUrl', 'tenantClaim', 'tenantClaims', 'loginClaim', 'groupsClaim'];
+const JWT_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+];
+const JWT_KEYS = [
+  'issuer',
+  'audience',
+  'algorithms',
+  'jwksUrl',
+  'tenantClaim',
+  'tenantClaims',
+  'loginClaim',
+  'groupsClaim',
+];
 
 /** One issuer whose tokens are accepted. Only in the settings file. */
 export const jwtIssuerKind: SettingKind<JwtDoorSettings> = {
@@ -132,7 +174,9 @@ export const jwtIssuerKind: SettingKind<JwtDoorSettings> = {
   fromText: () => fail('given in the settings file'),
   fromJson: (value) => {
     const object = asObject(value, 'an object with issuer, audience, algorithms and tenantClaim');
-    for (const key of Object.keys(object)) if (!JWT_KEYS.includes(key)) fail(`an issuer without ${JSON.stringify(key)} (known: ${JWT_KEYS.join(', ')})`);
+    for (const key of Object.keys(object))
+      if (!JWT_KEYS.includes(key))
+        fail(`an issuer without ${JSON.stringify(key)} (known: ${JWT_KEYS.join(', ')})`);
     const issuer = stringOf(object, 'issuer') ?? fail('an issuer with "issuer"');
     if (!isHttps(issuer)) fail('an issuer whose "issuer" is an https address');
     const jwksUrl = stringOf(object, 'jwksUrl');
@@ -143,9 +187,23 @@ export const jwtIssuerKind: SettingKind<JwtDoorSettings> = {
     }
     const audience = stringsOf(object, 'audience');
     if (audience.length === 0) fail('an issuer with at least one "audience"');
-    const tenantClaims = [...tenantClaimsOf(object['tenantClaims']), ...tenantClaimsOf(object['tenantClaim'])];
-    if (tenantClaims.length === 0) fail('an issuer with a "tenantClaim" {name, value}: without one every tenant of the issuer would be let in');
-    return { issuer, audience, algorithms, jwksUrl, tenantClaims, loginClaim: stringOf(object, 'loginClaim'), groupsClaim: stringOf(object, 'groupsClaim') };
+    const tenantClaims = [
+      ...tenantClaimsOf(object['tenantClaims']),
+      ...tenantClaimsOf(object['tenantClaim']),
+    ];
+    if (tenantClaims.length === 0)
+      fail(
+        'an issuer with a "tenantClaim" {name, value}: without one every tenant of the issuer would be let in',
+      );
+    return {
+      issuer,
+      audience,
+      algorithms,
+      jwksUrl,
+      tenantClaims,
+      loginClaim: stringOf(object, 'loginClaim'),
+      groupsClaim: stringOf(object, 'groupsClaim'),
+    };
   },
 };
 
@@ -155,7 +213,8 @@ function tenantClaimsOf(value: JsonValue | undefined): readonly TenantClaim[] {
     const object = asObject(item, 'an issuer whose "tenantClaim" is {name, value}');
     const name = stringOf(object, 'name') ?? '';
     const wanted = stringOf(object, 'value') ?? '';
-    if (name === '' || wanted === '' || Object.keys(object).length !== 2) fail('an issuer whose "tenantClaim" is {name, value}');
+    if (name === '' || wanted === '' || Object.keys(object).length !== 2)
+      fail('an issuer whose "tenantClaim" is {name, value}');
     return { name, value: wanted };
   });
 }
@@ -167,7 +226,9 @@ function asObject(value: JsonValue, wanted: string): JsonObject {
 function stringOf(object: JsonObject, key: string): string | null {
   const value = object[key];
   if (value === undefined) return null;
-  return typeof value === 'string' && value !== '' ? value : fail(`an issuer whose ${JSON.stringify(key)} is a string`);
+  return typeof value === 'string' && value !== ''
+    ? value
+    : fail(`an issuer whose ${JSON.stringify(key)} is a string`);
 }
 
 /** A string counts as a list of one. */
@@ -175,7 +236,9 @@ function stringsOf(object: JsonObject, key: string): readonly string[] {
   const value = object[key];
   if (value === undefined) return [];
   return (Array.isArray(value) ? value : [value]).map((item) =>
-    typeof item === 'string' && item !== '' ? item : fail(`an issuer whose ${JSON.stringify(key)} is a list of strings`),
+    typeof item === 'string' && item !== ''
+      ? item
+      : fail(`an issuer whose ${JSON.stringify(key)} is a list of strings`),
   );
 }
 
@@ -185,6 +248,7 @@ function isHttps(text: string): boolean {
 
 /** 4, 6, or 0 for no address. Full checks are the dialer's; this keeps mistakes out early. */
 function familyOf(text: string): 0 | 4 | 6 {
-  if (/^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.|$)){4}$/.test(text) && !text.endsWith('.')) return 4;
+  if (/^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.|$)){4}$/.test(text) && !text.endsWith('.'))
+    return 4;
   return text.includes(':') && URL.canParse(`http://[${text}]/`) ? 6 : 0;
 }

@@ -16,7 +16,9 @@ export function renderSettingsReference(): string {
   for (const [name, spec] of Object.entries<SettingSpec>(SETTINGS)) {
     lines.push(`## ${name}`, '', spec.doc, '');
     lines.push('| flag | environment | in the file | value | unit | default |', '|---|---|---|---|---|---|');
-    lines.push(`| ${code(spec.flag)} | ${environment(spec)} | ${spec.inFile ? 'yes' : 'no'} | ${spec.kind.name} | ${spec.unit || '–'} | ${spec.fallback.replaceAll('<', '&lt;')} |`);
+    lines.push(
+      `| ${code(spec.flag)} | ${environment(spec)} | ${spec.inFile ? 'yes' : 'no'} | ${spec.kind.name} | ${spec.unit || '–'} | ${spec.fallback.replaceAll('<', '&lt;')} |`,
+    );
     lines.push('', `Example: \`${spec.example.replaceAll('`', '')}\``, '');
   }
   return lines.join('\n');

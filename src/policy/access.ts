@@ -1,6 +1,13 @@
 /** What one caller may do, worked out once and then answered from memory. */
 import type { Caller } from '../identity/caller.ts';
-import { type CallerRules, type HeldCapability, heldCapabilities, type RuleBook, rulesOf } from './caller-rules.ts';
+import {
+  type CallerRules,
+  type HeldCapability,
+  heldCapabilities,
+  isDenied,
+  type RuleBook,
+  rulesOf,
+} from './caller-rules.ts';
 import type { CaptureMode, CorsGrant, HookUse, Role } from './document.ts';
 import { compileGlob, type Glob, matchesAny } from './glob.ts';
 import type { Access, ModelGrant, Provider } from './snapshot.ts';
@@ -52,14 +59,20 @@ export function createAccess(context: AccessContext, caller: Caller): Access {
     readMetrics: mayReadMetrics(held, caller),
     readPricing: roles.size > 0 && held.some(({ capability }) => capability.readPricing),
     cors: held.map(({ capability }) => capability.cors).filter((cors): cors is CorsGrant => cors !== null),
-    rules: held.map(({ capability, src, role }) => ({ rule: capability.path, src, role, models: capability.models })),
+    rules: held.map(({ capability, src, role }) => ({
+      rule: capability.path,
+      src,
+      role,
+      models: capability.models,
+    })),
   };
 }
 
 /** Reading metrics needs the capability or an admin; a token also needs the scope. */
 function mayReadMetrics(held: readonly HeldCapability[], caller: Caller): boolean {
-  const granted = held.some(({ capability, ownerRole }) => ownerRole === 'admin' || (capability.readMetrics));
-  const inScope = caller.token === null || caller.token.scopes.includes('metrics') || caller.token.scopes.includes('admin');
+  const granted = held.some(({ capability, ownerRole }) => ownerRole === 'admin' || capability.readMetrics);
+  const inScope =
+    caller.token === null || caller.token.scopes.includes('metrics') || caller.token.scopes.includes('admin');
   return granted && inScope && held.some(({ ownerRole }) => ownerRole !== null);
 }
 
@@ -78,7 +91,7 @@ function modelDecider(
     if (!mayUse || model === '' || provider === undefined || provider.disabled) return null;
     const name = `${providerId}/${model}`;
     if (tokenGlobs !== null && !matchesAny(tokenGlobs, name)) return null;
-    if (rules.deny.some((entry) => matchesAny(entry.globs, name))) return null;
+    if (rules.deny.some((entry) => isDenied(entry, name))) return null;
     return combine(held, name, context.captureCeiling);
   };
 }
@@ -98,7 +111,9 @@ function combine(held: readonly HeldCapability[], name: string, ceiling: Capture
     for (const bucket of capability.quotas) quotas.add(bucket);
     for (const hook of capability.hooks) hooks.set(hook.name, mergeHook(hooks.get(hook.name), hook));
   }
-  return rule === null ? null : { rule, capture, addHeaders, quotas: [...quotas], hooks: [...hooks.values()] };
+  return rule === null
+    ? null
+    : { rule, capture, addHeaders, quotas: [...quotas], hooks: [...hooks.values()] };
 }
 
 /** The same hook in several grants fires once, with events and fields of all. */

@@ -1,10 +1,16 @@
 /** Which grants hold for a caller, from the document, the store and the network alike. */
-import type { Caller } from '../identity/caller.ts';
+import type { Caller, TokenScope } from '../identity/caller.ts';
 import { HujsonError, parseHujson } from '../wire/hujson.ts';
 import { Cursor, ProblemSink } from './cursor.ts';
 import { CAPABILITY_NAMES, type Capability, type GatewayDocument, type Role } from './document.ts';
-import { compileGlob, type Glob } from './glob.ts';
-import { isBareSharedDevice, isLocal, matchSource, type SourceMatch, type SourceSubject } from './match-source.ts';
+import { compileGlob, type Glob, matchesAny } from './glob.ts';
+import {
+  isBareSharedDevice,
+  isLocal,
+  matchSource,
+  type SourceMatch,
+  type SourceSubject,
+} from './match-source.ts';
 import type { StoredGrantView } from './ports.ts';
 import { type CapabilityContext, readCapability } from './read-capability.ts';
 
@@ -25,7 +31,21 @@ export interface CompiledGrant {
 export interface CompiledDeny {
   readonly path: string;
   readonly src: readonly string[];
+  /** Over folded names (`foldModelName`). */
   readonly globs: readonly Glob[];
+}
+
+/**
+ * `provider/model` as deny entries see it: without case, and without the `models/` that Google's ids
+ * may begin with, because providers take such spellings for the same model. Grants stay exact.
+ */
+function foldModelName(name: string): string {
+  return name.toLowerCase().replace(/^([^/]+\/)(?:models\/)+/, '$1');
+}
+
+/** Whether a deny entry closes a model, as `provider/model`. */
+export function isDenied(entry: CompiledDeny, name: string): boolean {
+  return matchesAny(entry.globs, name.toLowerCase()) || matchesAny(entry.globs, foldModelName(name));
 }
 
 /** Everything that `rulesOf` needs, compiled once per snapshot. */
@@ -74,7 +94,11 @@ export function compileRuleBook(
   }));
   return {
     grants: [...fromDocument, ...stored.map(compileStoredGrant)],
-    deny: document.deny.map((entry) => ({ path: entry.path, src: entry.src, globs: entry.models.map(compileGlob) })),
+    deny: document.deny.map((entry) => ({
+      path: entry.path,
+      src: entry.src,
+      globs: entry.models.map((pattern) => compileGlob(pattern.toLowerCase())),
+    })),
     groups: document.groups,
     context: { quotas: new Set(document.quotas.keys()), hooks: document.hooks, built },
   };
@@ -86,7 +110,9 @@ export function rulesOf(book: RuleBook, caller: Caller): CallerRules {
   const tried = book.grants.map((grant) => tryGrant(grant, subject));
   for (const grant of networkGrants(book, caller)) {
     const shared = isBareSharedDevice(caller);
-    const why = shared ? 'the device carries the traffic of others and presented no token' : 'carried by the network with the caller';
+    const why = shared
+      ? 'the device carries the traffic of others and presented no token'
+      : 'carried by the network with the caller';
     tried.push({ grant, tries: [{ matched: !shared, why }], matchedSrc: shared ? null : '(network)' });
   }
   const deny = book.deny.filter((entry) => entry.src.some((source) => matchSource(source, subject).matched));
@@ -101,7 +127,12 @@ export function heldCapabilities(rules: CallerRules, caller: Caller): readonly H
     for (const compiled of grant.capabilities) {
       const { role } = compiled.capability;
       const ownerRole = role !== null && doorAllows(role, grant.src, caller) ? role : null;
-      held.push({ ...compiled, src: matchedSrc, ownerRole, role: ownerRole !== null && tokenAllows(ownerRole, caller) ? ownerRole : null });
+      held.push({
+        ...compiled,
+        src: matchedSrc,
+        ownerRole,
+        role: ownerRole !== null && tokenAllows(ownerRole, caller) ? ownerRole : null,
+      });
     }
   }
   return held;
@@ -115,20 +146,20 @@ function doorAllows(role: Role, src: readonly string[], caller: Caller): boolean
   return role !== 'admin' || !isLocal(caller) || src.includes(caller.principal);
 }
 
-/** A token carries its owner's role only within its scopes. */
+/** Scopes that carry a role of the owner, any of them; null: every token does. */
+const SCOPES_OF_ROLE: Readonly<Record<Role, readonly TokenScope[] | null>> = {
+  admin: ['admin'],
+  approver: ['admin'],
+  auditor: ['admin', 'read'],
+  lead: ['admin', 'read'],
+  user: null,
+};
+
 function tokenAllows(role: Role, caller: Caller): boolean {
-  if (caller.token === null) return true;
-  const { scopes } = caller.token;
-  switch (role) {
-    case 'admin':
-    case 'approver':
-      return scopes.includes('admin');
-    case 'auditor':
-    case 'lead':
-      return scopes.includes('admin') || scopes.includes('read');
-    case 'user':
-      return true;
-  }
+  const needed = SCOPES_OF_ROLE[role];
+  return (
+    caller.token === null || needed === null || needed.some((scope) => caller.token?.scopes.includes(scope))
+  );
 }
 
 function subjectOf(book: RuleBook, caller: Caller): SourceSubject {
@@ -185,7 +216,8 @@ function networkGrants(book: RuleBook, caller: Caller): readonly CompiledGrant[]
       const capability = readNetworkCapability(value, ['network', name, index], book.context);
       if (capability !== null) capabilities.push(compileCapability(capability));
     });
-    if (capabilities.length > 0) grants.push({ path: `network["${name}"]`, src: ['(network)'], capabilities });
+    if (capabilities.length > 0)
+      grants.push({ path: `network["${name}"]`, src: ['(network)'], capabilities });
   }
   return grants;
 }

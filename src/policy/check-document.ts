@@ -7,7 +7,8 @@ import type { Feature, ParseOptions } from './parse-options.ts';
 import { RESERVED_PROVIDER_IDS } from './read-provider.ts';
 
 export function checkDocument(document: GatewayDocument, root: Cursor, options: ParseOptions): void {
-  if (root.members()?.length === 0) root.note('document_empty', 'the document is empty: it grants nothing', 'add providers and grants');
+  if (root.members()?.length === 0)
+    root.note('document_empty', 'the document is empty: it grants nothing', 'add providers and grants');
   checkAdmins(document, root, options);
   checkGrantsExist(document, root);
   const models = modelNames(document, options);
@@ -23,18 +24,32 @@ function checkAdmins(document: GatewayDocument, root: Cursor, options: ParseOpti
     if (!grant.capabilities.some((capability) => capability.role === 'admin')) continue;
     const local = grant.src.includes('(loopback)');
     const at = grantCursor(root, grant.path).at('src');
-    if (local) at.warn('loopback_admin', `${at.name} holds "(loopback)", which never makes an admin`, 'name the principal, or claim the gateway with the link that it prints');
-    if (grant.src.includes('*')) at.warn('everyone_is_admin', `${at.name} makes every device of the tailnet an admin`, 'name the admins');
+    if (local)
+      at.warn(
+        'loopback_admin',
+        `${at.name} holds "(loopback)", which never makes an admin`,
+        'name the principal, or claim the gateway with the link that it prints',
+      );
+    if (grant.src.includes('*'))
+      at.warn(
+        'everyone_is_admin',
+        `${at.name} makes every device of the tailnet an admin`,
+        'name the admins',
+      );
     admins ||= grant.src.some((source) => source !== '(loopback)');
   }
   if (!admins && options.adminsElsewhere !== true && (root.members()?.length ?? 0) > 0) {
-    root.at('grants').warn('nobody_is_admin', 'no grant makes anybody an admin', 'grant {"role": "admin"} to somebody');
+    root
+      .at('grants')
+      .warn('nobody_is_admin', 'no grant makes anybody an admin', 'grant {"role": "admin"} to somebody');
   }
 }
 
 function checkGrantsExist(document: GatewayDocument, root: Cursor): void {
   if (document.providers.size > 0 && document.grants.length === 0) {
-    root.at('grants').warn('grants_missing', 'there are providers and no grants, so nobody may use them', 'add "grants"');
+    root
+      .at('grants')
+      .warn('grants_missing', 'there are providers and no grants, so nobody may use them', 'add "grants"');
   }
 }
 
@@ -47,7 +62,10 @@ interface ModelNames {
 function modelNames(document: GatewayDocument, options: ParseOptions): ModelNames {
   const names: string[] = RESERVED_PROVIDER_IDS.map((id) => `${id}/echo`);
   const providers = new Set<string>(RESERVED_PROVIDER_IDS);
-  const all = [...document.providers.values(), ...(options.found ?? []).filter((found) => !document.providers.has(found.id))];
+  const all = [
+    ...document.providers.values(),
+    ...(options.found ?? []).filter((found) => !document.providers.has(found.id)),
+  ];
   for (const provider of all) {
     providers.add(provider.id);
     for (const model of provider.models) names.push(`${provider.id}/${model}`);
@@ -62,12 +80,15 @@ function checkPatterns(document: GatewayDocument, root: Cursor, models: ModelNam
       for (const item of app.at(name).items()) {
         const at = item.at('models');
         const list = Array.isArray(at.value) ? at.items() : at.exists ? [at] : [];
-        for (const pattern of list) if (typeof pattern.value === 'string') checkPattern(pattern, pattern.value, models);
+        for (const pattern of list)
+          if (typeof pattern.value === 'string') checkPattern(pattern, pattern.value, models);
       }
     }
   }
   document.deny.forEach((entry, index) => {
-    entry.models.forEach((pattern, at) => checkPattern(root.at('deny').at(index).at('models').at(at), pattern, models));
+    entry.models.forEach((pattern, at) =>
+      checkPattern(root.at('deny').at(index).at('models').at(at), pattern, models),
+    );
   });
 }
 
@@ -75,19 +96,34 @@ function checkPattern(at: Cursor, pattern: string, models: ModelNames): void {
   const glob = compileGlob(pattern);
   if (models.names.some((name) => glob.test(name) || mayOverlap(pattern, name))) return;
   if (!pattern.includes('/') && !pattern.includes('**')) {
-    at.warn('never_matches', `${at.name} is ${quoteShort(pattern)}: it has one segment, and names have two (provider/model), so it matches nothing`, `write ${quoteShort(pattern === '*' ? '**' : `*/${pattern}`)}`);
+    at.warn(
+      'never_matches',
+      `${at.name} is ${quoteShort(pattern)}: it has one segment, and names have two (provider/model), so it matches nothing`,
+      `write ${quoteShort(pattern === '*' ? '**' : `*/${pattern}`)}`,
+    );
     return;
   }
   const provider = pattern.split('/')[0] ?? '';
   const unknown = !provider.includes('*') && !models.providers.has(provider);
-  if (unknown) at.warn('unknown_provider', `${at.name} names the provider ${quoteShort(provider)}, which does not exist`, `known providers are ${[...models.providers].join(', ')}`);
-  else at.warn('never_matches', `${at.name} is ${quoteShort(pattern)}, which matches no model of any provider`, 'compare it with the providers\' "models"');
+  if (unknown)
+    at.warn(
+      'unknown_provider',
+      `${at.name} names the provider ${quoteShort(provider)}, which does not exist`,
+      `known providers are ${[...models.providers].join(', ')}`,
+    );
+  else
+    at.warn(
+      'never_matches',
+      `${at.name} is ${quoteShort(pattern)}, which matches no model of any provider`,
+      'compare it with the providers\' "models"',
+    );
 }
 
 /** Whether a pattern and a model entry that is itself a pattern could mean a common name; generous. */
 function mayOverlap(pattern: string, name: string): boolean {
   if (!name.includes('*')) return false;
-  const fixed = (text: string): string => text.slice(0, text.indexOf('*') < 0 ? text.length : text.indexOf('*'));
+  const fixed = (text: string): string =>
+    text.slice(0, text.indexOf('*') < 0 ? text.length : text.indexOf('*'));
   const a = fixed(pattern);
   const b = fixed(name);
   return a.startsWith(b) || b.startsWith(a);
@@ -98,9 +134,17 @@ function checkAliases(document: GatewayDocument, root: Cursor, models: ModelName
     const at = root.at('model_aliases').at('models').at(alias.name);
     const usable = alias.targets.some((target) => {
       const provider = splitModelName(target)?.provider ?? '';
-      return models.providers.has(provider) && models.names.some((name) => name === target || (name.includes('*') && compileGlob(name).test(target)));
+      return (
+        models.providers.has(provider) &&
+        models.names.some((name) => name === target || (name.includes('*') && compileGlob(name).test(target)))
+      );
     });
-    if (!usable) at.warn('never_matches', `alias ${quoteShort(alias.name)} has no target that a provider serves`, 'compare "dst" with the providers\' "models"');
+    if (!usable)
+      at.warn(
+        'never_matches',
+        `alias ${quoteShort(alias.name)} has no target that a provider serves`,
+        'compare "dst" with the providers\' "models"',
+      );
   }
 }
 
@@ -110,7 +154,11 @@ function checkSources(document: GatewayDocument, root: Cursor): void {
     grant.src.forEach((source, index) => {
       const at = grantCursor(root, grant.path).at('src').at(index);
       if (source.startsWith('group:') && !document.groups.has(source)) {
-        at.note('never_matches', `${at.name} names ${quoteShort(source)}, which "groups" does not define; it matches only if the network or the token says so`, 'define it under "groups" if the network does not carry groups');
+        at.note(
+          'never_matches',
+          `${at.name} names ${quoteShort(source)}, which "groups" does not define; it matches only if the network or the token says so`,
+          'define it under "groups" if the network does not carry groups',
+        );
       }
     });
   }
@@ -129,12 +177,27 @@ const UNBUILT: readonly (readonly [key: string, feature: Feature, effect: string
 function noteUnbuilt(document: GatewayDocument, root: Cursor, options: ParseOptions): void {
   for (const [key, feature, effect] of UNBUILT) {
     const at = root.at(key);
-    const empty = !at.exists || (typeof at.value === 'object' && at.value !== null && Object.keys(at.value).length === 0);
+    const empty =
+      !at.exists || (typeof at.value === 'object' && at.value !== null && Object.keys(at.value).length === 0);
     if (empty || options.built?.has(feature) === true) continue;
-    at.note('not_built', `"${key}" is read and kept, but this version does not act on it: ${effect}`, 'do not rely on it yet');
+    at.note(
+      'not_built',
+      `"${key}" is read and kept, but this version does not act on it: ${effect}`,
+      'do not rely on it yet',
+    );
   }
-  if (document.retention !== null && document.retention.durationMs !== null && document.retention.durationMs > 0) {
-    root.at(root.at('retention').exists ? 'retention' : 'database').note('not_built', 'a retention time is read and kept, but nothing is purged yet', 'use capture "metadata" or retention "0" where bodies must not stay');
+  if (
+    document.retention !== null &&
+    document.retention.durationMs !== null &&
+    document.retention.durationMs > 0
+  ) {
+    root
+      .at(root.at('retention').exists ? 'retention' : 'database')
+      .note(
+        'not_built',
+        'a retention time is read and kept, but nothing is purged yet',
+        'use capture "metadata" or retention "0" where bodies must not stay',
+      );
   }
 }
 

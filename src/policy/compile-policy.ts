@@ -33,7 +33,11 @@ export function compilePolicy(input: CompileInput): PolicySnapshot {
   const resolver = createModelResolver(providers, document.aliases);
   const book = compileRuleBook(document, input.storedGrants, input.built ?? new Set());
   const keepsNoBodies = document.retention?.durationMs === 0;
-  const context = { book, providers, captureCeiling: keepsNoBodies ? ('metadata' as const) : ('full' as const) };
+  const context = {
+    book,
+    providers,
+    captureCeiling: keepsNoBodies ? ('metadata' as const) : ('full' as const),
+  };
   const accessByCaller = new WeakMap<Caller, Access>();
   const accessOf = (caller: Caller): Access => {
     const known = accessByCaller.get(caller);
@@ -52,14 +56,28 @@ export function compilePolicy(input: CompileInput): PolicySnapshot {
     resolve: resolver.resolve,
     accessOf,
     listModels: () => (listed ??= listModels(providers, resolver, input.knownModels ?? (() => []))),
-    explain: (caller, model, format) =>
-      explainAccess({ caller, model, format: format ?? null, access: accessOf(caller), book, providers, resolver, document }),
+    explain: (caller, model, format, audience) =>
+      explainAccess({
+        caller,
+        model,
+        format: format ?? null,
+        audience: audience ?? 'auditor',
+        access: accessOf(caller),
+        book,
+        providers,
+        resolver,
+        document,
+      }),
   };
 }
 
-function compileProviders(document: GatewayDocument, found: readonly FoundProviderView[]): ReadonlyMap<string, Provider> {
+function compileProviders(
+  document: GatewayDocument,
+  found: readonly FoundProviderView[],
+): ReadonlyMap<string, Provider> {
   const providers = new Map<string, Provider>();
-  for (const entry of document.providers.values()) providers.set(entry.id, compileProvider(entry, document.autoCostBasis));
+  for (const entry of document.providers.values())
+    providers.set(entry.id, compileProvider(entry, document.autoCostBasis));
   for (const view of found) {
     const provider = providers.has(view.id) ? null : compileFoundProvider(view);
     if (provider !== null) providers.set(view.id, provider);

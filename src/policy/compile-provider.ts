@@ -10,21 +10,40 @@ export const ECHO_PROVIDER_ID = 'postern';
 export const ECHO_MODEL = 'echo';
 
 const OPENAI_COMMON = [
-  'openai_embeddings', 'openai_images', 'openai_audio_speech', 'openai_audio_transcription', 'openai_moderations',
-  'openai_files', 'openai_batches',
+  'openai_embeddings',
+  'openai_images',
+  'openai_audio_speech',
+  'openai_audio_transcription',
+  'openai_moderations',
+  'openai_files',
+  'openai_batches',
 ];
 
 /** The wire formats that follow from a flag. */
 const FORMATS_OF: Readonly<Record<(typeof COMPATIBILITY_FLAGS)[number], readonly string[]>> = {
   openai_chat: ['openai_chat', 'openai_completions', ...OPENAI_COMMON],
   openai_responses: ['openai_responses', 'openai_objects', ...OPENAI_COMMON],
-  anthropic_messages: ['anthropic_messages', 'anthropic_count_tokens', 'anthropic_batches', 'anthropic_files'],
-  gemini_generate_content: ['gemini_generate_content', 'gemini_count_tokens', 'gemini_embed_content'],
-  google_generate_content: ['google_generate_content'],
+  anthropic_messages: [
+    'anthropic_messages',
+    'anthropic_count_tokens',
+    'anthropic_batches',
+    'anthropic_files',
+  ],
+  gemini_generate_content: [
+    'gemini_generate_content',
+    'gemini_count_tokens',
+    'gemini_embed_content',
+    'gemini_caches',
+  ],
+  google_generate_content: ['google_generate_content', 'gemini_count_tokens', 'gemini_embed_content'],
   google_raw_predict: ['google_raw_predict'],
   bedrock_model_invoke: ['bedrock_model_invoke'],
   bedrock_converse: ['bedrock_converse'],
-  experimental_gemini_cli_vertex_compat: ['gemini_generate_content', 'gemini_count_tokens', 'google_generate_content'],
+  experimental_gemini_cli_vertex_compat: [
+    'gemini_generate_content',
+    'gemini_count_tokens',
+    'google_generate_content',
+  ],
 };
 
 const NO_BASE_URL: BaseUrl = { origin: '', pathPrefix: '', href: '' };
@@ -111,6 +130,10 @@ function formatsOf(flags: readonly string[]): ReadonlySet<string> {
   return formats;
 }
 
+/** Regional, FIPS and PrivateLink names of the runtime, and the newer `bedrock-mantle` endpoints. */
+const BEDROCK_HOST =
+  /^(?:vpce-[a-z0-9-]+\.)?bedrock-(?:runtime|mantle)(?:-fips)?\.[a-z0-9-]+\.(?:vpce\.)?(?:amazonaws\.(?:com|com\.cn|eu)|api\.aws|api\.amazonwebservices\.(?:com\.cn|eu))$/;
+
 /** By host where it is a provider's own, else by what the document says of formats and prices. */
 function kindOf(baseUrl: BaseUrl, flags: readonly string[], costBasis: string | null): ProviderKind {
   const host = URL.canParse(baseUrl.origin) ? new URL(baseUrl.origin).hostname : '';
@@ -119,31 +142,34 @@ function kindOf(baseUrl: BaseUrl, flags: readonly string[], costBasis: string | 
   if (host === 'openrouter.ai') return 'openrouter';
   if (host === 'generativelanguage.googleapis.com') return 'gemini';
   if (/(?:^|[.-])aiplatform\.googleapis\.com$/.test(host)) return 'vertex';
-  if (/^bedrock-runtime(?:-fips)?\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(host)) return 'bedrock';
+  if (BEDROCK_HOST.test(host)) return 'bedrock';
   if (/\.(?:openai|services\.ai|cognitiveservices)\.azure\.(?:com|us|cn)$/.test(host)) return 'azure';
   if (costBasis?.startsWith('azure') === true) return 'azure';
   if (flags.some((flag) => flag.startsWith('bedrock_'))) return 'bedrock';
-  if (flags.some((flag) => flag.startsWith('google_') || flag === 'experimental_gemini_cli_vertex_compat')) return 'vertex';
+  if (flags.some((flag) => flag.startsWith('google_') || flag === 'experimental_gemini_cli_vertex_compat'))
+    return 'vertex';
   if (flags.includes('gemini_generate_content')) return 'gemini';
   return 'compatible';
 }
 
-/** `auto_cost_basis`: by the kind where it is certain, else by the format. */
+/** The price list that a kind stands for; null where the kind says nothing. */
+const COST_BASIS_OF: Readonly<Record<ProviderKind, string | null>> = {
+  openai: 'openai',
+  anthropic: 'anthropic',
+  gemini: 'google',
+  vertex: 'vertex',
+  bedrock: 'bedrock',
+  azure: 'azure',
+  openrouter: 'openrouter',
+  compatible: null,
+  echo: null,
+};
+
+/** `auto_cost_basis`: by the kind where it is certain, else by the format if only one house speaks it. */
 function costBasisOf(kind: ProviderKind, flags: readonly string[]): string | null {
-  switch (kind) {
-    case 'openai':
-    case 'anthropic':
-    case 'vertex':
-    case 'bedrock':
-    case 'azure':
-    case 'openrouter':
-      return kind;
-    case 'gemini':
-      return 'google';
-    case 'echo':
-      return null;
-    case 'compatible':
-      if (flags.includes('anthropic_messages')) return flags.some((flag) => flag.startsWith('openai_')) ? null : 'anthropic';
-      return flags.some((flag) => flag.startsWith('openai_')) ? 'openai' : null;
-  }
+  if (kind !== 'compatible') return COST_BASIS_OF[kind];
+  const speaksOpenAi = flags.some((flag) => flag.startsWith('openai_'));
+  const speaksAnthropic = flags.includes('anthropic_messages');
+  if (speaksOpenAi === speaksAnthropic) return null;
+  return speaksOpenAi ? 'openai' : 'anthropic';
 }

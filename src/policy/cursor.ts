@@ -23,7 +23,15 @@ export class ProblemSink {
   add(severity: Severity, path: JsonPath, code: ProblemCode, message: string, fix: string): void {
     if (this.problems.length >= MAX_PROBLEMS && severity !== 'error') return;
     const at = this.#nearestPosition(path);
-    this.problems.push({ severity, path: formatPath(path), line: at.line, column: at.column, code, message, fix });
+    this.problems.push({
+      severity,
+      path: formatPath(path),
+      line: at.line,
+      column: at.column,
+      code,
+      message,
+      fix,
+    });
   }
 
   /** A missing element is shown at the nearest one that exists. */
@@ -47,7 +55,12 @@ export class Cursor {
   readonly #sink: ProblemSink;
   readonly #scope: Scope;
 
-  constructor(value: JsonValue | undefined, path: JsonPath, sink: ProblemSink, scope: Scope = { broken: false }) {
+  constructor(
+    value: JsonValue | undefined,
+    path: JsonPath,
+    sink: ProblemSink,
+    scope: Scope = { broken: false },
+  ) {
     this.value = value;
     this.path = path;
     this.#sink = sink;
@@ -65,6 +78,10 @@ export class Cursor {
 
   get exists(): boolean {
     return this.value !== undefined;
+  }
+
+  get isObject(): boolean {
+    return typeof this.value === 'object' && this.value !== null && !Array.isArray(this.value);
   }
 
   get name(): string {
@@ -104,11 +121,11 @@ export class Cursor {
   /** Members of an object; null (and a fault) if it is something else. Absent gives null without a fault. */
   members(): readonly string[] | null {
     if (this.value === undefined) return null;
-    if (typeof this.value !== 'object' || this.value === null || Array.isArray(this.value)) {
+    if (!this.isObject) {
       this.#wrongType('an object');
       return null;
     }
-    return Object.keys(this.value);
+    return Object.keys(this.value ?? {});
   }
 
   /** Elements of an array; absent or wrong gives none. */
@@ -158,7 +175,11 @@ export class Cursor {
     if (text === null) return null;
     const found = allowed.find((value) => value === text);
     if (found === undefined) {
-      this.fail('bad_value', `${this.name} is ${quoteShort(text)}; it must be one of ${allowed.map(quoteShort).join(', ')}`, 'use one of these values');
+      this.fail(
+        'bad_value',
+        `${this.name} is ${quoteShort(text)}; it must be one of ${allowed.map(quoteShort).join(', ')}`,
+        'use one of these values',
+      );
       return null;
     }
     return found;
@@ -172,13 +193,19 @@ export class Cursor {
       this.at(key).fail(
         'unknown_key',
         `${quoteShort(key)} is not a key of a ${what}, so this ${what} is switched off`,
-        near === null ? `remove the key; known keys are ${known.join(', ')}` : `did you mean ${quoteShort(near)}?`,
+        near === null
+          ? `remove the key; known keys are ${known.join(', ')}`
+          : `did you mean ${quoteShort(near)}?`,
       );
     }
   }
 
   #wrongType(wanted: string): void {
-    this.fail('bad_type', `${this.name || 'the document'} must be ${wanted}, got ${typeName(this.value)}`, `write ${wanted} here`);
+    this.fail(
+      'bad_type',
+      `${this.name || 'the document'} must be ${wanted}, got ${typeName(this.value)}`,
+      `write ${wanted} here`,
+    );
   }
 }
 

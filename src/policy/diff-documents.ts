@@ -7,7 +7,11 @@ const MAX_EDITS = 400;
 type Edit = { readonly kind: ' ' | '-' | '+'; readonly line: string };
 
 /** Unified diff with three lines of context; '' where the texts are equal. Never throws. */
-export function diffDocuments(before: string, after: string, names = { before: 'before', after: 'after' }): string {
+export function diffDocuments(
+  before: string,
+  after: string,
+  names = { before: 'before', after: 'after' },
+): string {
   if (before === after) return '';
   const edits = editsBetween(before.split('\n'), after.split('\n'));
   return [`--- ${names.before}`, `+++ ${names.after}`, ...hunksOf(edits)].join('\n') + '\n';
@@ -17,7 +21,12 @@ function editsBetween(a: readonly string[], b: readonly string[]): readonly Edit
   let head = 0;
   while (head < a.length && head < b.length && a[head] === b[head]) head += 1;
   let tail = 0;
-  while (tail < a.length - head && tail < b.length - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
+  while (
+    tail < a.length - head &&
+    tail < b.length - head &&
+    a[a.length - 1 - tail] === b[b.length - 1 - tail]
+  )
+    tail += 1;
   const keep = (line: string): Edit => ({ kind: ' ', line });
   return [
     ...a.slice(0, head).map(keep),
@@ -43,7 +52,11 @@ function middleEdits(a: readonly string[], b: readonly string[]): readonly Edit[
   return [...a.map((line): Edit => ({ kind: '-', line })), ...b.map((line): Edit => ({ kind: '+', line }))];
 }
 
-function walkBack(trace: readonly Map<number, number>[], a: readonly string[], b: readonly string[]): readonly Edit[] {
+function walkBack(
+  trace: readonly Map<number, number>[],
+  a: readonly string[],
+  b: readonly string[],
+): readonly Edit[] {
   const edits: Edit[] = [];
   let x = a.length;
   let y = b.length;
@@ -83,7 +96,9 @@ function hunksOf(edits: readonly Edit[]): readonly string[] {
     const hunk = edits.slice(start, end);
     const countA = hunk.filter((edit) => edit.kind !== '+').length;
     const countB = hunk.filter((edit) => edit.kind !== '-').length;
-    lines.push(`@@ -${countA === 0 ? lineA - 1 : lineA},${countA} +${countB === 0 ? lineB - 1 : lineB},${countB} @@`);
+    lines.push(
+      `@@ -${countA === 0 ? lineA - 1 : lineA},${countA} +${countB === 0 ? lineB - 1 : lineB},${countB} @@`,
+    );
     for (const edit of hunk) lines.push(edit.kind + edit.line);
     lineA += countA;
     lineB += countB;

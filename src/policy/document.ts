@@ -43,6 +43,8 @@ export interface BaseUrl {
   readonly pathPrefix: string;
   /** `origin` and `pathPrefix` together. */
   readonly href: string;
+  /** `api-version=…`, which Azure's addresses bear; without the question mark. */
+  readonly query?: string;
 }
 
 export interface ProviderEntry {

@@ -1,11 +1,12 @@
 /** Why a caller may, or may not, use a model: tries everything again and says what came of it. */
 import { type Caller, callerLabel } from '../identity/caller.ts';
 import { matchingPattern } from './access.ts';
-import { heldCapabilities, type RuleBook, rulesOf, type TriedGrant } from './caller-rules.ts';
+import { heldCapabilities, isDenied, type RuleBook, rulesOf, type TriedGrant } from './caller-rules.ts';
 import type { GatewayDocument } from './document.ts';
 import { compileGlob, matchesAny, splitModelName } from './glob.ts';
 import type {
   CandidateStep,
+  ExplainAudience,
   Explanation,
   ExplanationReason,
   Fixer,
@@ -19,6 +20,7 @@ export interface ExplainInput {
   readonly caller: Caller;
   readonly model: string;
   readonly format: string | null;
+  readonly audience: ExplainAudience;
   readonly access: Access;
   readonly book: RuleBook;
   readonly providers: ReadonlyMap<string, Provider>;
@@ -50,7 +52,32 @@ export function explainAccess(input: ExplainInput): Explanation {
     disabled: input.document.disabled,
     fix: FIXES[reason](explanationSubject(input)),
   };
-  return { ...explanation, text: renderExplanation(explanation) };
+  const shown = input.audience === 'self' ? withoutOthers(explanation) : explanation;
+  return { ...shown, text: renderExplanation(shown) };
+}
+
+/** Reasons that tell whether a model exists which the caller may not use. */
+const HIDDEN_REASONS: ReadonlySet<ExplanationReason> = new Set([
+  'model_unknown',
+  'provider_disabled',
+  'denied',
+]);
+
+function withoutOthers(explanation: Omit<Explanation, 'text'>): Omit<Explanation, 'text'> {
+  const { caller, reason, model } = explanation;
+  const isHidden = HIDDEN_REASONS.has(reason) || reason === 'not_granted';
+  return {
+    ...explanation,
+    reason: isHidden ? 'not_granted' : reason,
+    candidates: explanation.candidates.filter(({ allowed }) => allowed),
+    grants: explanation.grants
+      .filter(({ matchedSrc }) => matchedSrc !== null)
+      .map((grant) => ({ ...grant, why: [] })),
+    disabled: [],
+    fix: isHidden
+      ? { who: 'admin', what: `ask for a grant of ${JSON.stringify(model)} to ${caller.label}, if it exists` }
+      : explanation.fix,
+  };
 }
 
 function explainCandidate(
@@ -66,7 +93,7 @@ function explainCandidate(
     via: candidate.via,
     allowed: grant !== null,
     rule: grant?.rule ?? null,
-    deniedBy: deny.find((entry) => matchesAny(entry.globs, name))?.path ?? null,
+    deniedBy: deny.find((entry) => isDenied(entry, name))?.path ?? null,
     speaksFormat: input.format === null ? null : candidate.provider.formats.has(input.format),
     capture: grant?.capture ?? null,
   };
@@ -81,13 +108,20 @@ function explainGrant(tried: TriedGrant, found: readonly Candidate[]): GrantStep
       rule: capability.path,
       role: capability.role,
       models: capability.models,
-      matched: found.map((one) => matchingPattern(globs, `${one.provider.id}/${one.model}`)).find((one) => one !== null) ?? null,
+      matched:
+        found
+          .map((one) => matchingPattern(globs, `${one.provider.id}/${one.model}`))
+          .find((one) => one !== null) ?? null,
     })),
   };
 }
 
 /** The first reason on the way of a request that stops it. */
-function reasonOf(input: ExplainInput, found: readonly Candidate[], steps: readonly CandidateStep[]): ExplanationReason {
+function reasonOf(
+  input: ExplainInput,
+  found: readonly Candidate[],
+  steps: readonly CandidateStep[],
+): ExplanationReason {
   const { caller, access, format } = input;
   if (isBareSharedDevice(caller)) return 'shared_device';
   if (access.roles.size === 0) return 'no_role';
@@ -103,7 +137,9 @@ function reasonOf(input: ExplainInput, found: readonly Candidate[], steps: reado
 function isDisabledProvider(input: ExplainInput): boolean {
   const split = splitModelName(input.model);
   if (split !== null && input.providers.get(split.provider)?.disabled === true) return true;
-  return [...input.providers.values()].some((provider) => provider.disabled && input.resolver.serves(provider, input.model));
+  return [...input.providers.values()].some(
+    (provider) => provider.disabled && input.resolver.serves(provider, input.model),
+  );
 }
 
 /** A grant opens the model, and the token leaves it out. */
@@ -126,44 +162,78 @@ interface Subject {
 }
 
 function explanationSubject(input: ExplainInput): Subject {
-  return { label: callerLabel(input.caller), model: input.model, format: input.format, noRole: input.access.noRole };
+  return {
+    label: callerLabel(input.caller),
+    model: input.model,
+    format: input.format,
+    noRole: input.access.noRole,
+  };
 }
 
-const FIXES: Readonly<Record<ExplanationReason, (subject: Subject) => { readonly who: Fixer; readonly what: string }>> = {
+const FIXES: Readonly<
+  Record<ExplanationReason, (subject: Subject) => { readonly who: Fixer; readonly what: string }>
+> = {
   allowed: () => ({ who: 'nobody', what: 'nothing to do' }),
   no_role: ({ label, noRole }) => ({
     who: 'admin',
-    what: noRole ? `grants give ${label} models but no role: add {"role": "user"}` : `add a grant that gives ${label} a role and models`,
+    what: noRole
+      ? `grants give ${label} models but no role: add {"role": "user"}`
+      : `add a grant that gives ${label} a role and models`,
   }),
-  model_unknown: ({ model }) => ({ who: 'admin', what: `no provider serves ${JSON.stringify(model)}: check its spelling, or add it to a provider's models` }),
+  model_unknown: ({ model }) => ({
+    who: 'admin',
+    what: `no provider serves ${JSON.stringify(model)}: check its spelling, or add it to a provider's models`,
+  }),
   provider_disabled: () => ({ who: 'admin', what: 'enable the provider' }),
-  not_granted: ({ label, model }) => ({ who: 'admin', what: `add a grant whose "src" means ${label} and whose "models" match ${model}` }),
+  not_granted: ({ label, model }) => ({
+    who: 'admin',
+    what: `add a grant whose "src" means ${label} and whose "models" match ${model}`,
+  }),
   denied: () => ({ who: 'admin', what: 'change the deny entry; no grant outweighs it' }),
   token_without_use: () => ({ who: 'caller', what: 'present a token with the scope "use"' }),
   token_models: () => ({ who: 'caller', what: 'present a token that is not limited to other models' }),
-  shared_device: () => ({ who: 'caller', what: 'present a token: this device carries the traffic of several people' }),
-  format_unsupported: ({ format }) => ({ who: 'caller', what: `call the model in a format that its provider speaks, not ${format ?? ''}` }),
+  shared_device: () => ({
+    who: 'caller',
+    what: 'present a token: this device carries the traffic of several people',
+  }),
+  format_unsupported: ({ format }) => ({
+    who: 'caller',
+    what: `call the model in a format that its provider speaks, not ${format ?? ''}`,
+  }),
 };
 
 function renderExplanation(explanation: Omit<Explanation, 'text'>): string {
   const { caller } = explanation;
   const verb = explanation.allowed ? 'may use' : 'may not use';
   const lines = [`${caller.label} ${verb} ${explanation.model}: ${explanation.reason}`];
-  lines.push(`  caller: ${caller.principal} by door ${caller.door}; roles: ${caller.roles.join(', ') || 'none'}; groups: ${caller.groups.join(', ') || 'none'}`);
+  lines.push(
+    `  caller: ${caller.principal} by door ${caller.door}; roles: ${caller.roles.join(', ') || 'none'}; groups: ${caller.groups.join(', ') || 'none'}`,
+  );
   for (const step of explanation.candidates) {
-    const because = step.deniedBy === null ? (step.rule === null ? 'no grant' : `by ${step.rule}, capture ${step.capture ?? ''}`) : `denied by ${step.deniedBy}`;
+    const because =
+      step.deniedBy === null
+        ? step.rule === null
+          ? 'no grant'
+          : `by ${step.rule}, capture ${step.capture ?? ''}`
+        : `denied by ${step.deniedBy}`;
     const format = step.speaksFormat === false ? `, does not speak ${explanation.format ?? ''}` : '';
     lines.push(`  ${step.provider}/${step.model} (${step.via}): ${because}${format}`);
   }
   for (const grant of explanation.grants) {
-    lines.push(`  ${grant.grant}: ${grant.matchedSrc === null ? 'not for this caller' : 'for this caller'} (${grant.why.join('; ')})`);
+    lines.push(
+      `  ${grant.grant}: ${grant.matchedSrc === null ? 'not for this caller' : 'for this caller'}${grant.why.length === 0 ? '' : ` (${grant.why.join('; ')})`}`,
+    );
     if (grant.matchedSrc === null) continue;
     for (const one of grant.capabilities) {
-      const models = one.models === null ? 'no models' : `models ${one.models.join(', ')} ${one.matched === null ? 'do not match' : 'match'}`;
+      const models =
+        one.models === null
+          ? 'no models'
+          : `models ${one.models.join(', ')} ${one.matched === null ? 'do not match' : 'match'}`;
       lines.push(`    ${one.rule}: ${one.role === null ? 'no role' : `role ${one.role}`}, ${models}`);
     }
   }
-  for (const path of explanation.disabled) lines.push(`  switched off, because it could not be understood: ${path}`);
+  for (const path of explanation.disabled)
+    lines.push(`  switched off, because it could not be understood: ${path}`);
   if (!explanation.allowed) lines.push(`  fix (${explanation.fix.who}): ${explanation.fix.what}`);
   return lines.join('\n');
 }

@@ -15,6 +15,12 @@ export type ExplanationReason =
   | 'shared_device'
   | 'format_unsupported';
 
+/**
+ * Who reads it. `self`, a caller without the role auditor, is not told of rules for others, nor
+ * whether a model exists that it may not use: an unknown and an ungranted one read the same.
+ */
+export type ExplainAudience = 'self' | 'auditor';
+
 /** Who can change the answer. `nobody` where it is allowed already. */
 export type Fixer = 'nobody' | 'caller' | 'admin' | 'operator';
 

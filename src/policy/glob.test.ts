@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { compileGlob, patternFault } from './glob.ts';
 
 test('globs: * stays within a segment, ** crosses, the rest is literal (Aperture, capability "models")', () => {
@@ -22,22 +22,34 @@ test('globs: * stays within a segment, ** crosses, the rest is literal (Aperture
     ['', '', false],
     ['a[b]/*', 'ab/c', false],
   ];
-  for (const [pattern, text, expected] of table) assert.equal(compileGlob(pattern).test(text), expected, `${pattern} ~ ${text}`);
+  for (const [pattern, text, expected] of table)
+    assert.equal(compileGlob(pattern).test(text), expected, `${pattern} ~ ${text}`);
 });
 
 test('globs: wildcards of other dialects are faults, not silent misses', () => {
-  for (const pattern of ['', 'a?', '[ab]', '{a,b}', 'a b', '!a', 'a\\b', 'x'.repeat(257)]) assert.notEqual(patternFault(pattern), null, pattern);
+  for (const pattern of ['', 'a?', '[ab]', '{a,b}', 'a b', '!a', 'a\\b', 'x'.repeat(257)])
+    assert.notEqual(patternFault(pattern), null, pattern);
   assert.equal(patternFault('openai/**'), null);
 });
 
 test('globs: they agree with the regular expression of the same meaning', () => {
   const letters = fc.constantFrom('a', 'b', '/', '.', '*', '**');
   fc.assert(
-    fc.property(fc.array(letters, { minLength: 1, maxLength: 8 }), fc.stringMatching(/^[ab/.]{0,10}$/), (parts, text) => {
-      const pattern = parts.join('');
-      const source = pattern.replace(/\*\*|\*|[./]/g, (part) => (part === '**' ? '[^]*' : part === '*' ? '[^/]*' : `\\${part}`));
-      assert.equal(compileGlob(pattern).test(text), new RegExp(`^${source}$`).test(text), `${pattern} ~ ${text}`);
-    }),
+    fc.property(
+      fc.array(letters, { minLength: 1, maxLength: 8 }),
+      fc.stringMatching(/^[ab/.]{0,10}$/),
+      (parts, text) => {
+        const pattern = parts.join('');
+        const source = pattern.replace(/\*\*|\*|[./]/g, (part) =>
+          part === '**' ? '[^]*' : part === '*' ? '[^/]*' : `\\${part}`,
+        );
+        assert.equal(
+          compileGlob(pattern).test(text),
+          new RegExp(`^${source}$`).test(text),
+          `${pattern} ~ ${text}`,
+        );
+      },
+    ),
     { numRuns: 2000 },
   );
 });

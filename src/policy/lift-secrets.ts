@@ -3,7 +3,13 @@
  * Known places are cut by position; what looks like a key elsewhere (in a comment, say) is blanked.
  */
 import { REDACTED, type Secret } from '../base/secret.ts';
-import { type HujsonDocument, type JsonObject, type JsonPath, type JsonValue, parseHujson } from '../wire/hujson.ts';
+import {
+  type HujsonDocument,
+  type JsonObject,
+  type JsonPath,
+  type JsonValue,
+  parseHujson,
+} from '../wire/hujson.ts';
 import { formatPath } from './problem.ts';
 import { AUTHORIZATIONS } from './read-provider.ts';
 import { CONNECTOR_SECRETS } from './read-rest.ts';
@@ -42,7 +48,8 @@ interface SecretPlace {
 }
 
 /** Keys of well-known issuers, wherever they stand. */
-const KEY_SHAPES = /\b(?:sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}|gsk_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16}|pst_[A-Za-z0-9_-]{16,}|keyfile::[A-Za-z0-9+/=_-]{16,})/g;
+const KEY_SHAPES =
+  /\b(?:sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{30,}|gsk_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16}|pst_[A-Za-z0-9_-]{16,}|keyfile::[A-Za-z0-9+/=_-]{16,})/g;
 
 /** Takes literal keys out of a document. Throws `HujsonError` if it is no HuJSON. */
 export function liftSecrets(text: string): LiftResult {
@@ -52,7 +59,14 @@ export function liftSecrets(text: string): LiftResult {
     const address = typeof place.address === 'string' ? parseBaseUrl(place.address) : null;
     const header = AUTHORIZATIONS.find((known) => known === place.header) ?? 'bearer';
     const origin = address?.ok === true ? address.value.baseUrl.origin : originOf(place.address);
-    lifted.push({ kind: place.kind, provider: place.provider, path: formatPath(place.path), origin, header, secret });
+    lifted.push({
+      kind: place.kind,
+      provider: place.provider,
+      path: formatPath(place.path),
+      origin,
+      header,
+      secret,
+    });
     return `${VAULT_PREFIX}${place.provider}`;
   });
   return { text: clean, lifted };
@@ -87,19 +101,43 @@ function replaceSecrets(
 
 function* secretPlaces(root: JsonValue): Generator<SecretPlace> {
   for (const [id, entry] of membersOf(root, ['providers'])) {
-    yield { kind: 'provider', provider: id, path: ['providers', id, 'apikey'], address: entry['baseurl'], header: entry['authorization'] };
+    yield {
+      kind: 'provider',
+      provider: id,
+      path: ['providers', id, 'apikey'],
+      address: entry['baseurl'],
+      header: entry['authorization'],
+    };
   }
   for (const [id, entry] of membersOf(root, ['hooks'])) {
-    yield { kind: 'hook', provider: `hook:${id}`, path: ['hooks', id, 'apikey'], address: entry['url'], header: entry['authorization'] };
+    yield {
+      kind: 'hook',
+      provider: `hook:${id}`,
+      path: ['hooks', id, 'apikey'],
+      address: entry['url'],
+      header: entry['authorization'],
+    };
   }
   for (const [id, entry] of membersOf(root, ['connectors', 'servers'])) {
     for (const name of CONNECTOR_SECRETS) {
-      yield { kind: 'connector', provider: `connector:${id}/${name}`, path: ['connectors', 'servers', id, 'auth', name], address: entry['url'], header: undefined };
+      yield {
+        kind: 'connector',
+        provider: `connector:${id}/${name}`,
+        path: ['connectors', 'servers', id, 'auth', name],
+        address: entry['url'],
+        header: undefined,
+      };
     }
   }
   for (const [id, entry] of membersOf(root, ['exporters'])) {
     for (const name of ['access_key_id', 'access_secret']) {
-      yield { kind: 'exporter', provider: `exporter:${id}/${name}`, path: ['exporters', id, name], address: entry['endpoint'], header: undefined };
+      yield {
+        kind: 'exporter',
+        provider: `exporter:${id}/${name}`,
+        path: ['exporters', id, name],
+        address: entry['endpoint'],
+        header: undefined,
+      };
     }
   }
 }

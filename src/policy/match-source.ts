@@ -8,7 +8,7 @@
  * | `group:x` | members, as the door or token says, or the document's `groups` |
  * | `tag:x` | devices that carry this tag, whatever others |
  * | `tag:a,tag:b` | devices with exactly this set of tags, in any order |
- * | `local:1000`, `tailscale:userid:1` … | exactly this principal |
+ * | `local:1000`, `tailscale:userid:1`, `service:ci` … | exactly this principal |
  * | anything else | a login, or a group that is named by an address |
  *
  * A shared device that presented no token is nobody. Comparison is exact, case included.
@@ -18,7 +18,7 @@ import type { Caller, DoorName } from '../identity/caller.ts';
 /** Sources of principals that name members of the tailnet. */
 const TAILNET_SOURCES = new Set(['tailscale', 'postern']);
 const TAILNET_DOORS: ReadonlySet<DoorName> = new Set(['tailscaled', 'serve', 'node']);
-const PRINCIPAL_SOURCES = new Set([...TAILNET_SOURCES, 'local', 'jwt']);
+const PRINCIPAL_SOURCES = new Set([...TAILNET_SOURCES, 'local', 'jwt', 'service']);
 const SOURCE_MAX_LENGTH = 512;
 
 export type SourceMatch = { readonly matched: boolean; readonly why: string };
@@ -33,10 +33,12 @@ export function principalSource(principal: string): string {
 export function sourceFault(source: string): string | null {
   if (source === '' || source.trim() !== source) return 'is empty or has blanks around it';
   if (source.length > SOURCE_MAX_LENGTH) return `has more than ${SOURCE_MAX_LENGTH} characters`;
-  if (source.startsWith('autogroup:')) return `is "${source}"; autogroups are known to the network's policy file only`;
+  if (source.startsWith('autogroup:'))
+    return `is "${source}"; autogroups are known to the network's policy file only`;
   if (source === 'group:' || source === 'tag:') return 'names nothing';
   if (source.includes('*') && source !== '*') return 'holds a "*"; only "*" alone is a wildcard here';
-  if (source.startsWith('tag:') && source.split(',').some((tag) => !/^tag:[A-Za-z0-9-]+$/.test(tag))) return 'is no tag or list of tags';
+  if (source.startsWith('tag:') && source.split(',').some((tag) => !/^tag:[A-Za-z0-9-]+$/.test(tag)))
+    return 'is no tag or list of tags';
   return null;
 }
 
@@ -52,13 +54,18 @@ export function matchSource(source: string, subject: SourceSubject): SourceMatch
   const { caller, groups, tags } = subject;
   const no = (why: string): SourceMatch => ({ matched: false, why: `${source}: ${why}` });
   const yes = (why: string): SourceMatch => ({ matched: true, why: `${source}: ${why}` });
-  if (isBareSharedDevice(caller)) return no('the device carries the traffic of others and presented no token');
+  if (isBareSharedDevice(caller))
+    return no('the device carries the traffic of others and presented no token');
   if (source === '*') {
-    return isTailnetMember(caller) ? yes('a device of this tailnet') : no(`came by the ${caller.door} door, which is no device of this tailnet`);
+    return isTailnetMember(caller)
+      ? yes('a device of this tailnet')
+      : no(`came by the ${caller.door} door, which is no device of this tailnet`);
   }
-  if (source === '(loopback)') return isLocal(caller) ? yes('the local door') : no(`came by the ${caller.door} door`);
+  if (source === '(loopback)')
+    return isLocal(caller) ? yes('the local door') : no(`came by the ${caller.door} door`);
   if (source.startsWith('group:')) return groups.has(source) ? yes('a member') : no('not a member');
-  if (source.startsWith('tag:')) return matchTags(source, tags) ? yes('the device\'s tags') : no(describeTags(tags));
+  if (source.startsWith('tag:'))
+    return matchTags(source, tags) ? yes("the device's tags") : no(describeTags(tags));
   if (PRINCIPAL_SOURCES.has(principalSource(source))) {
     return caller.principal === source ? yes('this principal') : no(`the principal is ${caller.principal}`);
   }
@@ -74,7 +81,9 @@ export function isBareSharedDevice(caller: Caller): boolean {
 
 /** The `local` door, or a token of somebody whom that door knows. */
 export function isLocal(caller: Caller): boolean {
-  return caller.door === 'local' || (caller.door === 'token' && principalSource(caller.principal) === 'local');
+  return (
+    caller.door === 'local' || (caller.door === 'token' && principalSource(caller.principal) === 'local')
+  );
 }
 
 function isTailnetMember(caller: Caller): boolean {

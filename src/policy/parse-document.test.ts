@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Secret } from '../base/secret.ts';
 import { parseGatewayDocument, type ParseOptions } from './parse-document.ts';
 
@@ -18,9 +18,15 @@ function withGrant(capability: string, more = '', src = '["*"]'): string {
 const USER = '{"role": "user"}, {"models": "**"}';
 
 test('documents: a whole Aperture document is read, with every section in its meaning', () => {
-  const text = readFileSync(new URL('../../test/corpus/documents/aperture-full.hujson', import.meta.url), 'utf8');
+  const text = readFileSync(
+    new URL('../../test/corpus/documents/aperture-full.hujson', import.meta.url),
+    'utf8',
+  );
   const { document, problems } = parseGatewayDocument(text, { source: 'file' });
-  assert.deepEqual(problems.filter((one) => one.severity === 'error'), []);
+  assert.deepEqual(
+    problems.filter((one) => one.severity === 'error'),
+    [],
+  );
   assert.deepEqual([...document.providers.keys()], ['openai', 'anthropic', 'vertex', 'bedrock', 'local']);
   assert.deepEqual(document.providers.get('local')?.compatibility, ['openai_chat']);
   assert.deepEqual(document.providers.get('anthropic')?.compatibility, ['anthropic_messages']);
@@ -32,7 +38,13 @@ test('documents: a whole Aperture document is read, with every section in its me
   assert.ok(document.connectors.has('github'));
   assert.deepEqual(document.disabled, []);
   const codes = new Set(problems.map((one) => one.code));
-  for (const code of ['deprecated_key', 'stray_version', 'secret_in_document', 'not_built', 'unknown_strategy'] as const) {
+  for (const code of [
+    'deprecated_key',
+    'stray_version',
+    'secret_in_document',
+    'not_built',
+    'unknown_strategy',
+  ] as const) {
     assert.ok(codes.has(code), code);
   }
 });
@@ -55,24 +67,99 @@ test('documents: what is wrong, how bad it is, and where', () => {
     [`{"providers": {${OPENAI}}}`, 'warning', 'grants_missing', 'grants'],
     ['{"providers": {"p": {"models": []}}}', 'warning', 'missing_field', 'providers.p.baseurl'],
     ['{"providers": {"p": {"baseurl": "https://x.test"}}}', 'warning', 'missing_field', 'providers.p.models'],
-    ['{"providers": {"p": {"baseurl": "ftp://x", "models": []}}}', 'warning', 'bad_url', 'providers.p.baseurl'],
-    ['{"providers": {"p": {"baseurl": "https://u:p@x.test", "models": []}}}', 'warning', 'bad_url', 'providers.p.baseurl'],
-    ['{"providers": {"p": {"baseurl": "https://x.test/v1/", "models": []}}}', 'note', 'stray_version', 'providers.p.baseurl'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": "m"}}}', 'warning', 'bad_type', 'providers.p.models'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": [], "authorization": "basic"}}}', 'warning', 'bad_value', 'providers.p.authorization'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": [], "add_headers": ["nope"]}}}', 'warning', 'bad_header', 'providers.p.add_headers[0]'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": [], "add_headers": ["Authorization: x"]}}}', 'warning', 'bad_header', 'providers.p.add_headers[0]'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": [], "add_headers": ["A: b\\r\\nC: d"]}}}', 'warning', 'bad_header', 'providers.p.add_headers[0]'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": [], "baseURL": ""}}}', 'warning', 'unknown_key', 'providers.p.baseURL'],
-    ['{"providers": {"postern": {"baseurl": "https://x.test", "models": []}}}', 'warning', 'reserved_id', 'providers.postern'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "env:KEY"}}}', 'warning', 'secret_reference_refused', 'providers.p.apikey'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "file:/etc/shadow"}}}', 'warning', 'secret_reference_refused', 'providers.p.apikey'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "[secret]"}}}', 'warning', 'secret_redacted', 'providers.p.apikey'],
-    ['{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "${KEY}"}}}', 'error', 'unsubstituted_macro', 'providers.p.apikey'],
+    [
+      '{"providers": {"p": {"baseurl": "ftp://x", "models": []}}}',
+      'warning',
+      'bad_url',
+      'providers.p.baseurl',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://u:p@x.test", "models": []}}}',
+      'warning',
+      'bad_url',
+      'providers.p.baseurl',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test/v1/", "models": []}}}',
+      'note',
+      'stray_version',
+      'providers.p.baseurl',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": "m"}}}',
+      'warning',
+      'bad_type',
+      'providers.p.models',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "authorization": "basic"}}}',
+      'warning',
+      'bad_value',
+      'providers.p.authorization',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "add_headers": ["nope"]}}}',
+      'warning',
+      'bad_header',
+      'providers.p.add_headers[0]',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "add_headers": ["Authorization: x"]}}}',
+      'warning',
+      'bad_header',
+      'providers.p.add_headers[0]',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "add_headers": ["A: b\\r\\nC: d"]}}}',
+      'warning',
+      'bad_header',
+      'providers.p.add_headers[0]',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "baseURL": ""}}}',
+      'warning',
+      'unknown_key',
+      'providers.p.baseURL',
+    ],
+    [
+      '{"providers": {"postern": {"baseurl": "https://x.test", "models": []}}}',
+      'warning',
+      'reserved_id',
+      'providers.postern',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "env:KEY"}}}',
+      'warning',
+      'secret_reference_refused',
+      'providers.p.apikey',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "file:/etc/shadow"}}}',
+      'warning',
+      'secret_reference_refused',
+      'providers.p.apikey',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "[secret]"}}}',
+      'warning',
+      'secret_redacted',
+      'providers.p.apikey',
+    ],
+    [
+      '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "${KEY}"}}}',
+      'error',
+      'unsubstituted_macro',
+      'providers.p.apikey',
+    ],
     ['{"quotas": {"a": {"capacity": "ten"}}}', 'error', 'bad_quota', 'quotas.a.capacity'],
     ['{"quotas": {"a": {"capacity": "$1", "rate": "$1/year"}}}', 'error', 'bad_quota', 'quotas.a.rate'],
     ['{"quotas": {"a:<who>": {"capacity": "$1"}}}', 'error', 'bad_bucket', 'quotas["a:<who>"]'],
-    ['{"quotas": {"a": {"capacity": "$1", "on_exceed": "warn"}}}', 'error', 'bad_quota', 'quotas.a.on_exceed'],
+    [
+      '{"quotas": {"a": {"capacity": "$1", "on_exceed": "warn"}}}',
+      'error',
+      'bad_quota',
+      'quotas.a.on_exceed',
+    ],
     ['{"quotas": {"a": {"capacity": "$1", "burst": 1}}}', 'warning', 'unknown_key', 'quotas.a.burst'],
     ['{"hooks": {"h": {}}}', 'warning', 'missing_field', 'hooks.h.url'],
     ['{"hooks": {"h": {"url": "file:///x"}}}', 'warning', 'bad_url', 'hooks.h.url'],
@@ -81,9 +168,24 @@ test('documents: what is wrong, how bad it is, and where', () => {
     ['{"database": {"retention": {"duration": "1m"}}}', 'error', 'bad_value', 'database.retention.duration'],
     ['{"mcp": {}}', 'warning', 'deprecated_key', 'mcp'],
     ['{"temp_grants": []}', 'warning', 'deprecated_key', 'temp_grants'],
-    ['{"connectors": {"servers": {"x": {"protocol": "mcp", "url": "https://x.test", "allow_tools": []}}}}', 'warning', 'unknown_key', 'connectors.servers.x.allow_tools'],
-    ['{"connectors": {"servers": {"x": {"protocol": "mcp", "url": "https://x.test", "auth": {"kind": "a"}}}}}', 'warning', 'unknown_key', 'connectors.servers.x.auth.kind'],
-    ['{"connectors": {"servers": {"x": {"protocol": "mcp", "url": "https://x.test", "color": "red"}}}}', 'note', 'unknown_key', 'connectors.servers.x.color'],
+    [
+      '{"connectors": {"servers": {"x": {"protocol": "mcp", "url": "https://x.test", "allow_tools": []}}}}',
+      'warning',
+      'unknown_key',
+      'connectors.servers.x.allow_tools',
+    ],
+    [
+      '{"connectors": {"servers": {"x": {"protocol": "mcp", "url": "https://x.test", "auth": {"kind": "a"}}}}}',
+      'warning',
+      'unknown_key',
+      'connectors.servers.x.auth.kind',
+    ],
+    [
+      '{"connectors": {"servers": {"x": {"protocol": "mcp", "url": "https://x.test", "color": "red"}}}}',
+      'note',
+      'unknown_key',
+      'connectors.servers.x.color',
+    ],
     ['{"groups": {"group:a": ["group:b"]}}', 'warning', 'bad_value', 'groups["group:a"][0]'],
     ['{"deny": [{"src": ["*"], "models": ["a[b]"]}]}', 'error', 'bad_pattern', 'deny[0].models[0]'],
     ['{"deny": [{"src": ["*"], "models": ["**"], "unless": 1}]}', 'error', 'unknown_key', 'deny[0].unless'],
@@ -92,34 +194,110 @@ test('documents: what is wrong, how bad it is, and where', () => {
     ['{"tests": [{"src": "*", "accept": ["a/b"]}]}', 'error', 'bad_test', 'tests[0]'],
     [withGrant(USER).replace('"src"', '"dst": ["x"], "src"'), 'warning', 'grant_with_dst', 'grants[0].dst'],
     [withGrant(USER, '', '["autogroup:member"]'), 'warning', 'bad_value', 'grants[0].src[0]'],
-    [withGrant('{"role": "owner"}'), 'warning', 'bad_value', 'grants[0].app["postern.dev/cap/gateway"][0].role'],
-    [withGrant('{"model": "**"}'), 'warning', 'unknown_key', 'grants[0].app["postern.dev/cap/gateway"][0].model'],
-    [withGrant('{"models": "*"}'), 'warning', 'never_matches', 'grants[0].app["postern.dev/cap/gateway"][0].models'],
-    [withGrant('{"models": "antropic/*"}'), 'warning', 'unknown_provider', 'grants[0].app["postern.dev/cap/gateway"][0].models'],
-    [withGrant('{"models": "openai/gpt-4*"}'), 'warning', 'never_matches', 'grants[0].app["postern.dev/cap/gateway"][0].models'],
-    [withGrant('{"models": "openai/gpt-?"}'), 'warning', 'bad_pattern', 'grants[0].app["postern.dev/cap/gateway"][0].models'],
-    [withGrant('{"quotas": [{"bucket": "none"}]}'), 'warning', 'unknown_quota', 'grants[0].app["postern.dev/cap/gateway"][0].quotas[0].bucket'],
-    [withGrant('{"send_hooks": [{"name": "none", "events": []}]}'), 'warning', 'unknown_hook', 'grants[0].app["postern.dev/cap/gateway"][0].send_hooks[0]'],
-    [withGrant('{"connectors": ["github"]}'), 'warning', 'bad_pattern', 'grants[0].app["postern.dev/cap/gateway"][0].connectors[0]'],
-    [withGrant('{"guardrails": ["pii"]}'), 'warning', 'not_built', 'grants[0].app["postern.dev/cap/gateway"][0].guardrails'],
-    [withGrant('{"mcp_tools": ["*"]}'), 'warning', 'deprecated_key', 'grants[0].app["postern.dev/cap/gateway"][0].mcp_tools'],
+    [
+      withGrant('{"role": "owner"}'),
+      'warning',
+      'bad_value',
+      'grants[0].app["postern.dev/cap/gateway"][0].role',
+    ],
+    [
+      withGrant('{"model": "**"}'),
+      'warning',
+      'unknown_key',
+      'grants[0].app["postern.dev/cap/gateway"][0].model',
+    ],
+    [
+      withGrant('{"models": "*"}'),
+      'warning',
+      'never_matches',
+      'grants[0].app["postern.dev/cap/gateway"][0].models',
+    ],
+    [
+      withGrant('{"models": "antropic/*"}'),
+      'warning',
+      'unknown_provider',
+      'grants[0].app["postern.dev/cap/gateway"][0].models',
+    ],
+    [
+      withGrant('{"models": "openai/gpt-4*"}'),
+      'warning',
+      'never_matches',
+      'grants[0].app["postern.dev/cap/gateway"][0].models',
+    ],
+    [
+      withGrant('{"models": "openai/gpt-?"}'),
+      'warning',
+      'bad_pattern',
+      'grants[0].app["postern.dev/cap/gateway"][0].models',
+    ],
+    [
+      withGrant('{"quotas": [{"bucket": "none"}]}'),
+      'warning',
+      'unknown_quota',
+      'grants[0].app["postern.dev/cap/gateway"][0].quotas[0].bucket',
+    ],
+    [
+      withGrant('{"send_hooks": [{"name": "none", "events": []}]}'),
+      'warning',
+      'unknown_hook',
+      'grants[0].app["postern.dev/cap/gateway"][0].send_hooks[0]',
+    ],
+    [
+      withGrant('{"connectors": ["github"]}'),
+      'warning',
+      'bad_pattern',
+      'grants[0].app["postern.dev/cap/gateway"][0].connectors[0]',
+    ],
+    [
+      withGrant('{"guardrails": ["pii"]}'),
+      'warning',
+      'not_built',
+      'grants[0].app["postern.dev/cap/gateway"][0].guardrails',
+    ],
+    [
+      withGrant('{"mcp_tools": ["*"]}'),
+      'warning',
+      'deprecated_key',
+      'grants[0].app["postern.dev/cap/gateway"][0].mcp_tools',
+    ],
     [withGrant('{"role": "admin"}'), 'warning', 'everyone_is_admin', 'grants[0].src'],
     [withGrant('{"role": "admin"}', '', '["(loopback)"]'), 'warning', 'loopback_admin', 'grants[0].src'],
-    [withGrant('{"set_cors": true, "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": true}'), 'warning', 'bad_value', 'grants[0].app["postern.dev/cap/gateway"][0]'],
-    [withGrant(USER, ', "model_aliases": {"models": {"fast": {"dst": ["nowhere/x"]}}}'), 'warning', 'never_matches', 'model_aliases.models.fast'],
-    [withGrant('{"capture": "redacted"}'), 'note', 'not_built', 'grants[0].app["postern.dev/cap/gateway"][0].capture'],
+    [
+      withGrant(
+        '{"set_cors": true, "Access-Control-Allow-Origin": "*", "Access-Control-Allow-Credentials": true}',
+      ),
+      'warning',
+      'bad_value',
+      'grants[0].app["postern.dev/cap/gateway"][0]',
+    ],
+    [
+      withGrant(USER, ', "model_aliases": {"models": {"fast": {"dst": ["nowhere/x"]}}}'),
+      'warning',
+      'never_matches',
+      'model_aliases.models.fast',
+    ],
+    [
+      withGrant('{"capture": "redacted"}'),
+      'note',
+      'not_built',
+      'grants[0].app["postern.dev/cap/gateway"][0].capture',
+    ],
   ];
   for (const [text, severity, code, path] of table) {
     const { problems } = parseGatewayDocument(text, API);
     const found = problems.find((one) => one.code === code && one.path === path);
-    assert.ok(found, `${code} at ${path} in ${text}; got ${JSON.stringify(problems.map((one) => [one.code, one.path]))}`);
+    assert.ok(
+      found,
+      `${code} at ${path} in ${text}; got ${JSON.stringify(problems.map((one) => [one.code, one.path]))}`,
+    );
     assert.equal(found.severity, severity, text);
     assert.ok(found.fix !== '' && found.message !== '' && (found.line > 0 || text === '{'), text);
   }
 });
 
 test('documents: nobody being admin is said, unless somebody is elsewhere', () => {
-  const codes = (options: ParseOptions): string[] => parseGatewayDocument(withGrant(USER), options).problems.map((one) => one.code);
+  const codes = (options: ParseOptions): string[] =>
+    parseGatewayDocument(withGrant(USER), options).problems.map((one) => one.code);
   assert.ok(codes({ source: 'api' }).includes('nobody_is_admin'));
   assert.ok(!codes(API).includes('nobody_is_admin'));
 });
@@ -144,42 +322,92 @@ test('documents: an unknown key switches its element off and no other (DESIGN se
     API,
   );
   assert.equal(document.grants.length, 1);
-  assert.deepEqual(document.grants[0]?.capabilities.map((one) => [one.role, one.models]), [['user', null]]);
+  assert.deepEqual(
+    document.grants[0]?.capabilities.map((one) => [one.role, one.models]),
+    [['user', null]],
+  );
   assert.deepEqual(document.disabled, ['grants[0].app["postern.dev/cap/gateway"][0]', 'grants[1]']);
 });
 
 test('documents: a capability whose quota or fail-closed hook cannot hold opens nothing', () => {
-  const quota = parseGatewayDocument(withGrant('{"models": "**", "quotas": [{"bucket": "q"}]}', ', "quotas": {"q": {"capacity": "$1", "burst": 2}}'), API);
+  const quota = parseGatewayDocument(
+    withGrant(
+      '{"models": "**", "quotas": [{"bucket": "q"}]}',
+      ', "quotas": {"q": {"capacity": "$1", "burst": 2}}',
+    ),
+    API,
+  );
   assert.equal(quota.document.grants[0]?.capabilities.length, 0);
   const hook = ', "hooks": {"h": {"url": "https://h.test", "fail_policy": "fail_closed"}}';
   const capability = '{"models": "**", "send_hooks": [{"name": "h", "events": ["pre_request"]}]}';
-  assert.equal(parseGatewayDocument(withGrant(capability, hook), API).document.grants[0]?.capabilities.length, 0);
+  assert.equal(
+    parseGatewayDocument(withGrant(capability, hook), API).document.grants[0]?.capabilities.length,
+    0,
+  );
   const built = parseGatewayDocument(withGrant(capability, hook), { ...API, built: new Set(['hooks']) });
   assert.equal(built.document.grants[0]?.capabilities.length, 1);
 });
 
 test('documents: openai_chat holds by default, not once another format is named without it (Aperture 2.1)', () => {
   const flags = (compatibility: string): readonly string[] | undefined =>
-    parseGatewayDocument(`{"providers": {"p": {"baseurl": "https://x.test", "models": [], "compatibility": ${compatibility}}}}`, API)
-      .document.providers.get('p')?.compatibility;
+    parseGatewayDocument(
+      `{"providers": {"p": {"baseurl": "https://x.test", "models": [], "compatibility": ${compatibility}}}}`,
+      API,
+    ).document.providers.get('p')?.compatibility;
   assert.deepEqual(flags('{}'), ['openai_chat']);
   assert.deepEqual(flags('{"anthropic_messages": true}'), ['anthropic_messages']);
   assert.deepEqual(flags('{"anthropic_messages": false}'), ['openai_chat']);
-  assert.deepEqual(flags('{"openai_chat": true, "openai_responses": true}'), ['openai_chat', 'openai_responses']);
+  assert.deepEqual(flags('{"openai_chat": true, "openai_responses": true}'), [
+    'openai_chat',
+    'openai_responses',
+  ]);
   assert.deepEqual(flags('{"openai_chat": false}'), []);
 });
 
-test('documents: the operator\'s file may refer to his environment and files', () => {
-  const text = '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "env:KEY"}, "q": {"baseurl": "https://x.test", "models": [], "apikey": "file:/run/key"}}}';
+test("documents: the operator's file may refer to his environment and files", () => {
+  const text =
+    '{"providers": {"p": {"baseurl": "https://x.test", "models": [], "apikey": "env:KEY"}, "q": {"baseurl": "https://x.test", "models": [], "apikey": "file:/run/key"}}}';
   const { document } = parseGatewayDocument(text, FILE);
   assert.deepEqual(document.providers.get('p')?.apiKey, { kind: 'env', name: 'KEY' });
   assert.deepEqual(document.providers.get('q')?.apiKey, { kind: 'file', path: '/run/key' });
 });
 
 test('documents: no text makes the reader throw', () => {
-  const key = fc.constantFrom('providers', 'grants', 'quotas', 'hooks', 'src', 'app', 'models', 'deny', 'tests', 'connectors', 'servers', 'auth', 'exporters', 's3', 'database', 'retention', 'model_aliases', 'groups', 'tailscale.com/cap/aperture', 'role', 'baseurl', 'compatibility', 'send_hooks', 'apikey', '__proto__');
+  const key = fc.constantFrom(
+    'providers',
+    'grants',
+    'quotas',
+    'hooks',
+    'src',
+    'app',
+    'models',
+    'deny',
+    'tests',
+    'connectors',
+    'servers',
+    'auth',
+    'exporters',
+    's3',
+    'database',
+    'retention',
+    'model_aliases',
+    'groups',
+    'tailscale.com/cap/aperture',
+    'role',
+    'baseurl',
+    'compatibility',
+    'send_hooks',
+    'apikey',
+    '__proto__',
+  );
   const tree = fc.letrec((tie) => ({
-    value: fc.oneof({ depthSize: 'small' }, fc.jsonValue({ maxDepth: 1 }), fc.constantFrom('*', '**', 'https://x.test', 'admin', 'tag:a'), fc.array(tie('value'), { maxLength: 3 }), fc.dictionary(key, tie('value'), { maxKeys: 5 })),
+    value: fc.oneof(
+      { depthSize: 'small' },
+      fc.jsonValue({ maxDepth: 1 }),
+      fc.constantFrom('*', '**', 'https://x.test', 'admin', 'tag:a'),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(key, tie('value'), { maxKeys: 5 }),
+    ),
   })).value;
   fc.assert(
     fc.property(fc.dictionary(key, tree, { maxKeys: 8 }), (document) => {

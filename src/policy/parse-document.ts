@@ -5,15 +5,30 @@
  * quota is broken opens nothing); elements whose absence would open something (`deny`, quota amounts,
  * tests) make the document unusable.
  */
-import { HujsonError, type JsonObject, type JsonValue, parseHujson, type HujsonDocument } from '../wire/hujson.ts';
+import { HujsonError, type JsonValue, parseHujson, type HujsonDocument } from '../wire/hujson.ts';
 import { checkDocument } from './check-document.ts';
 import { Cursor, ProblemSink, quoteShort } from './cursor.ts';
-import type { DenyEntry, GatewayDocument, GrantEntry, HookEntry, ParsedDocument, ProviderEntry, QuotaEntry } from './document.ts';
+import type {
+  DenyEntry,
+  GatewayDocument,
+  GrantEntry,
+  HookEntry,
+  ParsedDocument,
+  ProviderEntry,
+  QuotaEntry,
+} from './document.ts';
 import type { Feature, ParseOptions } from './parse-options.ts';
 import { readDeny, readGrant } from './read-grants.ts';
 import { readProvider } from './read-provider.ts';
 import { readHook, readQuota } from './read-quotas.ts';
-import { checkExporters, readAliases, readConnectors, readGroups, readRetention, readTests } from './read-rest.ts';
+import {
+  checkExporters,
+  readAliases,
+  readConnectors,
+  readGroups,
+  readRetention,
+  readTests,
+} from './read-rest.ts';
 import { nearestName } from '../base/nearest-name.ts';
 
 export type { Feature, ParseOptions } from './parse-options.ts';
@@ -23,12 +38,30 @@ export const DOCUMENT_MAX_LENGTH = 2 * 1024 * 1024;
 
 /** Keys that are read here; the rest is kept as written. */
 const READ_KEYS = [
-  'providers', 'model_aliases', 'auto_cost_basis', 'grants', 'deny', 'groups', 'quotas', 'hooks', 'connectors',
-  'retention', 'tests',
+  'providers',
+  'model_aliases',
+  'auto_cost_basis',
+  'grants',
+  'deny',
+  'groups',
+  'quotas',
+  'hooks',
+  'connectors',
+  'retention',
+  'tests',
 ];
 /** Keys that are known and kept. */
 const KEPT_KEYS = [
-  'exporters', 'database', 'chat_models', 'flags', 'sandboxes', 'guardrails', 'tools', 'approvals', 'routing', 'cache',
+  'exporters',
+  'database',
+  'chat_models',
+  'flags',
+  'sandboxes',
+  'guardrails',
+  'tools',
+  'approvals',
+  'routing',
+  'cache',
 ];
 const DEPRECATED_KEYS: Readonly<Record<string, string>> = { mcp: 'connectors', temp_grants: 'grants' };
 
@@ -63,9 +96,15 @@ export function parseGatewayDocument(text: string, options: ParseOptions): Parse
   const sink = new ProblemSink(parsed);
   const root = new Cursor(parsed.value, [], sink);
   for (const { path } of parsed.duplicates) {
-    sink.add('error', path, 'duplicate_key', `${quoteShort(String(path.at(-1)))} is written twice in one object`, 'keep one of them');
+    sink.add(
+      'error',
+      path,
+      'duplicate_key',
+      `${quoteShort(String(path.at(-1)))} is written twice in one object`,
+      'keep one of them',
+    );
   }
-  if (root.members() === null) {
+  if (!root.isObject) {
     root.error('bad_type', 'the document is no object', 'write { "providers": {…}, "grants": […] }');
     return { document: emptyDocument(), problems: sink.problems };
   }
@@ -82,14 +121,16 @@ function syntaxProblem(error: HujsonError): ParsedDocument['problems'][number] {
     line: error.line,
     column: error.column,
     code: 'bad_syntax',
-    message: error.message,
+    message: error.fault,
     fix: `put ${error.expected} there`,
   };
 }
 
 function readDocument(root: Cursor, sink: ProblemSink, options: ParseOptions): GatewayDocument {
   const built: ReadonlySet<Feature> = options.built ?? new Set();
-  const providers = readMap<ProviderEntry>(root.at('providers'), (id, at) => readProvider(id, at, options.source));
+  const providers = readMap<ProviderEntry>(root.at('providers'), (id, at) =>
+    readProvider(id, at, options.source),
+  );
   const quotas = readMap<QuotaEntry>(root.at('quotas'), readQuota);
   const hooks = readMap<HookEntry>(root.at('hooks'), (id, at) => readHook(id, at, options.source));
   const context = { quotas: new Set(quotas.keys()), hooks, built };
@@ -120,7 +161,11 @@ function readDocument(root: Cursor, sink: ProblemSink, options: ParseOptions): G
 
 function readDenyList(cursor: Cursor): readonly DenyEntry[] {
   if (cursor.exists && !Array.isArray(cursor.value)) {
-    cursor.error('bad_type', 'deny must be a list, and leaving it out would open what it closes', 'write [{"src": […], "models": […]}]');
+    cursor.error(
+      'bad_type',
+      'deny must be a list, and leaving it out would open what it closes',
+      'write [{"src": […], "models": […]}]',
+    );
     return [];
   }
   const found: DenyEntry[] = [];
@@ -131,7 +176,10 @@ function readDenyList(cursor: Cursor): readonly DenyEntry[] {
   return found;
 }
 
-function readMap<Entry>(cursor: Cursor, read: (id: string, at: Cursor) => Entry | null): ReadonlyMap<string, Entry> {
+function readMap<Entry>(
+  cursor: Cursor,
+  read: (id: string, at: Cursor) => Entry | null,
+): ReadonlyMap<string, Entry> {
   const entries = new Map<string, Entry>();
   for (const id of cursor.members() ?? []) {
     const at = cursor.at(id).isolate();
@@ -154,7 +202,11 @@ function readKept(root: Cursor): ReadonlyMap<string, JsonValue> {
       at.warn('deprecated_key', `"${key}" is deprecated; it is kept and has no effect`, `use "${successor}"`);
     } else if (!KEPT_KEYS.includes(key)) {
       const near = nearestName(key, [...READ_KEYS, ...KEPT_KEYS]);
-      at.warn('unknown_key', `${quoteShort(key)} is not a known key; it is kept and has no effect`, near === null ? 'remove it' : `did you mean "${near}"?`);
+      at.warn(
+        'unknown_key',
+        `${quoteShort(key)} is not a known key; it is kept and has no effect`,
+        near === null ? 'remove it' : `did you mean "${near}"?`,
+      );
     }
   }
   return kept;
@@ -166,12 +218,18 @@ function refuseMacros(root: Cursor, sink: ProblemSink): void {
     if (typeof value === 'string') {
       const macro = /\$\{[A-Za-z_][A-Za-z0-9_]*\}/.exec(value);
       if (macro !== null) {
-        sink.add('error', path, 'unsubstituted_macro', `${quoteShort(macro[0])} was not replaced by a value`, 'write the value, or env:NAME for a key in the operator\'s file');
+        sink.add(
+          'error',
+          path,
+          'unsubstituted_macro',
+          `${quoteShort(macro[0])} was not replaced by a value`,
+          "write the value, or env:NAME for a key in the operator's file",
+        );
       }
     } else if (Array.isArray(value)) {
       value.forEach((item, index) => visit(item, [...path, index]));
     } else if (typeof value === 'object' && value !== null) {
-      for (const key of Object.keys(value)) visit((value as JsonObject)[key], [...path, key]);
+      for (const key of Object.keys(value)) visit(value[key], [...path, key]);
     }
   };
   visit(root.value, []);

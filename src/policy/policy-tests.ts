@@ -15,7 +15,10 @@ export interface TestFailure {
 }
 
 /** Empty when all tests hold. */
-export function runPolicyTests(snapshot: PolicySnapshot, tests: readonly PolicyTest[]): readonly TestFailure[] {
+export function runPolicyTests(
+  snapshot: PolicySnapshot,
+  tests: readonly PolicyTest[],
+): readonly TestFailure[] {
   return tests.flatMap((test) => runTest(snapshot, test));
 }
 
@@ -24,7 +27,9 @@ function runTest(snapshot: PolicySnapshot, test: PolicyTest): readonly TestFailu
   const access = snapshot.accessOf(caller);
   const failures: TestFailure[] = [];
   const check = (model: string, wanted: boolean): void => {
-    const usable = snapshot.resolve(model).some(({ provider, model: id }) => access.grant(provider.id, id) !== null);
+    const usable = snapshot
+      .resolve(model)
+      .some(({ provider, model: id }) => access.grant(provider.id, id) !== null);
     if (usable === wanted) return;
     const explanation = snapshot.explain(caller, model);
     failures.push({
@@ -38,9 +43,16 @@ function runTest(snapshot: PolicySnapshot, test: PolicyTest): readonly TestFailu
   for (const model of test.accept) check(model, true);
   for (const model of test.deny) check(model, false);
   const roles = [...access.roles];
-  const holds = test.role === null || (test.role === 'none' ? roles.length === 0 : access.roles.has(test.role));
+  const holds =
+    test.role === null || (test.role === 'none' ? roles.length === 0 : access.roles.has(test.role));
   if (!holds) {
-    failures.push({ path: test.path, model: null, expected: `role ${test.role ?? ''}`, got: roles.join(', ') || 'no role', detail: '' });
+    failures.push({
+      path: test.path,
+      model: null,
+      expected: `role ${test.role ?? ''}`,
+      got: roles.join(', ') || 'no role',
+      detail: '',
+    });
   }
   return failures;
 }
@@ -56,7 +68,9 @@ function callerOf(src: PolicyTestSource, tailnet: string): Caller {
     tailnet,
     door: local ? 'local' : foreign ? 'token' : 'tailscaled',
     via: null,
-    device: isDevice ? { stableId: 'test', name: 'test', addresses: [], tags: src.tags, shared: false } : null,
+    device: isDevice
+      ? { stableId: 'test', name: 'test', addresses: [], tags: src.tags, shared: false }
+      : null,
     user: login === null ? null : { id: `test-${login}`, login, displayName: null },
     groups: src.groups,
     capabilities: new Map(),

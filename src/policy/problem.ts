@@ -7,7 +7,7 @@ import type { JsonPath } from '../wire/hujson.ts';
  */
 export type Severity = 'error' | 'warning' | 'note';
 
-/** The closed set of things that can be said about a document (docs/reference/document-problems.md). */
+/** The closed set of things that can be said about a document. */
 export type ProblemCode =
   | 'bad_syntax'
   | 'bad_type'

@@ -4,7 +4,14 @@
  */
 import type { Cursor } from './cursor.ts';
 import { quoteShort } from './cursor.ts';
-import { type Capability, type CaptureMode, type CorsGrant, type HookUse, type HookEntry, ROLES } from './document.ts';
+import {
+  type Capability,
+  type CaptureMode,
+  type CorsGrant,
+  type HookUse,
+  type HookEntry,
+  ROLES,
+} from './document.ts';
 import { patternFault } from './glob.ts';
 import type { Feature } from './parse-options.ts';
 import { readHeaders } from './read-provider.ts';
@@ -17,15 +24,40 @@ export interface CapabilityContext {
 }
 
 const CAPABILITY_KEYS = [
-  'role', 'models', 'leads', 'capture', 'quotas', 'send_hooks', 'add_headers', 'connectors', 'mcp_tools', 'mcp_resources',
-  'mcp_templates', 'enable_chat_ui', 'read_metrics', 'read_pricing', 'set_cors', 'cors_paths', 'guardrails', 'tools',
-  'Access-Control-Allow-Origin', 'Access-Control-Allow-Methods', 'Access-Control-Allow-Headers',
+  'role',
+  'models',
+  'leads',
+  'capture',
+  'quotas',
+  'send_hooks',
+  'add_headers',
+  'connectors',
+  'mcp_tools',
+  'mcp_resources',
+  'mcp_templates',
+  'enable_chat_ui',
+  'read_metrics',
+  'read_pricing',
+  'set_cors',
+  'cors_paths',
+  'guardrails',
+  'tools',
+  'Access-Control-Allow-Origin',
+  'Access-Control-Allow-Methods',
+  'Access-Control-Allow-Headers',
   'Access-Control-Allow-Credentials',
 ];
 const DEPRECATED = ['mcp_tools', 'mcp_resources', 'mcp_templates'];
 const HOOK_EVENTS = ['pre_request', 'entire_request', 'tool_call_entire_request'] as const;
 const HOOK_SEND = [
-  'request_body', 'user_message', 'response_body', 'raw_responses', 'tools', 'estimated_cost', 'grants', 'quotas',
+  'request_body',
+  'user_message',
+  'response_body',
+  'raw_responses',
+  'tools',
+  'estimated_cost',
+  'grants',
+  'quotas',
 ] as const;
 const CONNECTOR_CATEGORIES = ['tools', 'resources', 'templates', 'proxy', '*', '**'];
 
@@ -37,7 +69,8 @@ export function readCapability(cursor: Cursor, context: CapabilityContext): Capa
   }
   cursor.onlyKnown(CAPABILITY_KEYS, 'capability');
   for (const key of DEPRECATED) {
-    if (cursor.at(key).exists) cursor.at(key).warn('deprecated_key', `"${key}" is deprecated and opens nothing`, 'use "connectors"');
+    if (cursor.at(key).exists)
+      cursor.at(key).warn('deprecated_key', `"${key}" is deprecated and opens nothing`, 'use "connectors"');
   }
   refuseUnbuiltRules(cursor, context);
   const capability: Capability = {
@@ -62,7 +95,13 @@ export function readCapability(cursor: Cursor, context: CapabilityContext): Capa
 function refuseUnbuiltRules(cursor: Cursor, context: CapabilityContext): void {
   for (const key of ['guardrails', 'tools'] as const) {
     if (cursor.at(key).exists && !context.built.has(key)) {
-      cursor.at(key).fail('not_built', `"${key}" restricts, and this version cannot enforce it, so the capability is switched off`, `remove "${key}"`);
+      cursor
+        .at(key)
+        .fail(
+          'not_built',
+          `"${key}" restricts, and this version cannot enforce it, so the capability is switched off`,
+          `remove "${key}"`,
+        );
     }
   }
 }
@@ -76,7 +115,12 @@ function readModelPatterns(cursor: Cursor): readonly string[] | null {
     if (pattern === null) continue;
     const bad = patternFault(pattern);
     if (bad === null) patterns.push(pattern);
-    else item.fail('bad_pattern', `${item.name} ${bad}`, 'write a pattern over provider/model, such as "openai/*" or "**"');
+    else
+      item.fail(
+        'bad_pattern',
+        `${item.name} ${bad}`,
+        'write a pattern over provider/model, such as "openai/*" or "**"',
+      );
   }
   return patterns;
 }
@@ -84,7 +128,12 @@ function readModelPatterns(cursor: Cursor): readonly string[] | null {
 function readLeads(cursor: Cursor): readonly string[] {
   const leads = cursor.strings();
   for (const name of leads) {
-    if (!name.startsWith('group:')) cursor.fail('bad_value', `${cursor.name} holds ${quoteShort(name)}, which is no group`, 'write "group:name"');
+    if (!name.startsWith('group:'))
+      cursor.fail(
+        'bad_value',
+        `${cursor.name} holds ${quoteShort(name)}, which is no group`,
+        'write "group:name"',
+      );
   }
   return leads;
 }
@@ -92,7 +141,11 @@ function readLeads(cursor: Cursor): readonly string[] {
 function readCapture(cursor: Cursor): CaptureMode | null {
   const mode = cursor.oneOf(['full', 'redacted', 'metadata', 'none'] as const);
   if (mode !== 'redacted') return mode;
-  cursor.note('not_built', 'capture "redacted" is not built yet and acts as "metadata"', 'nothing to do: it keeps less, not more');
+  cursor.note(
+    'not_built',
+    'capture "redacted" is not built yet and acts as "metadata"',
+    'nothing to do: it keeps less, not more',
+  );
   return 'metadata';
 }
 
@@ -101,9 +154,17 @@ function readQuotaUses(cursor: Cursor, context: CapabilityContext): readonly str
   for (const item of cursor.items()) {
     item.onlyKnown(['bucket'], 'quota reference');
     const bucket = item.at('bucket').string();
-    if (bucket === null) item.fail('missing_field', `${item.name} names no bucket`, 'write {"bucket": "name"}');
+    if (bucket === null)
+      item.fail('missing_field', `${item.name} names no bucket`, 'write {"bucket": "name"}');
     else if (context.quotas.has(bucket)) names.push(bucket);
-    else item.at('bucket').fail('unknown_quota', `no usable quota is called ${quoteShort(bucket)}`, 'define it under "quotas", with the same <user> or <node> in its name');
+    else
+      item
+        .at('bucket')
+        .fail(
+          'unknown_quota',
+          `no usable quota is called ${quoteShort(bucket)}`,
+          'define it under "quotas", with the same <user> or <node> in its name',
+        );
   }
   return names;
 }
@@ -113,8 +174,16 @@ function readHookUses(cursor: Cursor, context: CapabilityContext): readonly Hook
   for (const item of cursor.items()) {
     item.onlyKnown(['name', 'events', 'send'], 'hook reference');
     const name = item.at('name').string() ?? '';
-    const events = item.at('events').items().map((event) => event.oneOf(HOOK_EVENTS)).filter((event) => event !== null);
-    const send = item.at('send').items().map((field) => field.oneOf(HOOK_SEND)).filter((field) => field !== null);
+    const events = item
+      .at('events')
+      .items()
+      .map((event) => event.oneOf(HOOK_EVENTS))
+      .filter((event) => event !== null);
+    const send = item
+      .at('send')
+      .items()
+      .map((field) => field.oneOf(HOOK_SEND))
+      .filter((field) => field !== null);
     const hook = context.hooks.get(name);
     if (hook === undefined) {
       item.fail('unknown_hook', `no usable hook is called ${quoteShort(name)}`, 'define it under "hooks"');
@@ -122,7 +191,11 @@ function readHookUses(cursor: Cursor, context: CapabilityContext): readonly Hook
     }
     const mustAnswer = events.includes('pre_request') && hook.failPolicy === 'fail_closed' && !hook.disabled;
     if (mustAnswer && !context.built.has('hooks')) {
-      item.fail('not_built', `hook "${name}" must answer before a request (fail_closed), and this version does not call hooks, so the capability is switched off`, 'remove the hook from this capability to open it without the check');
+      item.fail(
+        'not_built',
+        `hook "${name}" must answer before a request (fail_closed), and this version does not call hooks, so the capability is switched off`,
+        'remove the hook from this capability to open it without the check',
+      );
     }
     uses.push({ name, events, send });
   }
@@ -137,7 +210,12 @@ function readConnectorPatterns(cursor: Cursor): readonly string[] {
     if (pattern === null) continue;
     const bad = connectorPatternFault(pattern);
     if (bad === null) patterns.push(pattern);
-    else item.warn('bad_pattern', `${item.name} ${bad}, so it opens nothing`, 'write "id/tools/name", "id/**" or "label:name"');
+    else
+      item.warn(
+        'bad_pattern',
+        `${item.name} ${bad}, so it opens nothing`,
+        'write "id/tools/name", "id/**" or "label:name"',
+      );
   }
   return patterns;
 }
@@ -149,7 +227,8 @@ function connectorPatternFault(pattern: string): string | null {
   if (pattern === '**') return null;
   const [, category, resource] = pattern.split('/');
   if (category === undefined) return 'has no category';
-  if (!CONNECTOR_CATEGORIES.includes(category)) return `has the category ${quoteShort(category)}; known are tools, resources, templates, proxy`;
+  if (!CONNECTOR_CATEGORIES.includes(category))
+    return `has the category ${quoteShort(category)}; known are tools, resources, templates, proxy`;
   return category === '**' || (resource !== undefined && resource !== '') ? null : 'names no resource';
 }
 
@@ -165,7 +244,11 @@ function readCors(cursor: Cursor): CorsGrant | null {
   const origin = headers.find(([name]) => name === 'access-control-allow-origin');
   const credentials = headers.find(([name]) => name === 'access-control-allow-credentials');
   if (origin?.[1] === '*' && credentials?.[1] === 'true') {
-    cursor.fail('bad_value', `${cursor.name} opens every origin with credentials, so any web page could act as its visitor`, 'name the origins');
+    cursor.fail(
+      'bad_value',
+      `${cursor.name} opens every origin with credentials, so any web page could act as its visitor`,
+      'name the origins',
+    );
   }
   const on = cursor.at('set_cors').boolean() ?? false;
   const paths = cursor.at('cors_paths').strings();

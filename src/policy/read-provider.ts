@@ -24,13 +24,34 @@ export const COMPATIBILITY_FLAGS = [
 
 /** Values of `cost_basis`. */
 export const COST_BASES = [
-  'anthropic', 'openai', 'google', 'vertex', 'bedrock', 'bedrock-us', 'bedrock-eu', 'bedrock-ap', 'azure', 'azure-eu',
-  'openrouter', 'vercel',
+  'anthropic',
+  'openai',
+  'google',
+  'vertex',
+  'bedrock',
+  'bedrock-us',
+  'bedrock-eu',
+  'bedrock-ap',
+  'azure',
+  'azure-eu',
+  'openrouter',
+  'vercel',
 ] as const;
 
 const PROVIDER_KEYS = [
-  'baseurl', 'models', 'apikey', 'authorization', 'auth_mode', 'name', 'description', 'compatibility', 'cost_basis',
-  'model_cost_map', 'preference', 'disabled', 'add_headers',
+  'baseurl',
+  'models',
+  'apikey',
+  'authorization',
+  'auth_mode',
+  'name',
+  'description',
+  'compatibility',
+  'cost_basis',
+  'model_cost_map',
+  'preference',
+  'disabled',
+  'add_headers',
 ] as const;
 
 const PROVIDER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
@@ -38,10 +59,18 @@ const PROVIDER_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 export const RESERVED_PROVIDER_IDS = ['postern'];
 
 /** Reads one member of `providers`; null if it cannot be used. */
-export function readProvider(id: string, cursor: Cursor, source: ParseOptions['source']): ProviderEntry | null {
+export function readProvider(
+  id: string,
+  cursor: Cursor,
+  source: ParseOptions['source'],
+): ProviderEntry | null {
   if (cursor.members() === null) return null;
   if (!PROVIDER_ID.test(id)) {
-    cursor.fail('bad_value', `provider id ${quoteShort(id)} must be 1 to 64 letters, digits, ".", "_" or "-"`, 'rename the provider');
+    cursor.fail(
+      'bad_value',
+      `provider id ${quoteShort(id)} must be 1 to 64 letters, digits, ".", "_" or "-"`,
+      'rename the provider',
+    );
   }
   if (RESERVED_PROVIDER_IDS.includes(id)) {
     cursor.fail('reserved_id', `provider id "${id}" is Postern's own`, 'rename the provider');
@@ -71,25 +100,44 @@ export function readProvider(id: string, cursor: Cursor, source: ParseOptions['s
 function warnUnknownKeys(cursor: Cursor): void {
   for (const key of cursor.members() ?? []) {
     if ((PROVIDER_KEYS as readonly string[]).includes(key)) continue;
-    cursor.at(key).warn('unknown_key', `${quoteShort(key)} is not a key of a provider; it has no effect`, `remove it; known keys are ${PROVIDER_KEYS.join(', ')}`);
+    cursor
+      .at(key)
+      .warn(
+        'unknown_key',
+        `${quoteShort(key)} is not a key of a provider; it has no effect`,
+        `remove it; known keys are ${PROVIDER_KEYS.join(', ')}`,
+      );
   }
 }
 
 function readBaseUrl(cursor: Cursor, disabled: boolean): BaseUrl | null {
   const at = cursor.at('baseurl');
   if (!at.exists || at.value === '') {
-    if (!disabled) at.fail('missing_field', `${cursor.name} has no baseurl`, 'add the provider\'s address without /v1, such as "https://api.openai.com"');
+    if (!disabled)
+      at.fail(
+        'missing_field',
+        `${cursor.name} has no baseurl`,
+        'add the provider\'s address without /v1, such as "https://api.openai.com"',
+      );
     return null;
   }
   const text = at.string();
   if (text === null) return null;
   const parsed = parseBaseUrl(text);
   if (!parsed.ok) {
-    at.fail('bad_url', `${at.name} ${parsed.fault}`, 'write the address only, such as "https://api.openai.com"');
+    at.fail(
+      'bad_url',
+      `${at.name} ${parsed.fault}`,
+      'write the address only, such as "https://api.openai.com"',
+    );
     return null;
   }
   if (parsed.value.strayVersion) {
-    at.note('stray_version', `${at.name} ends with a version; the format's path brings its own, so it is read as ${parsed.value.baseUrl.href}`, 'leave the version out');
+    at.note(
+      'stray_version',
+      `${at.name} ends with a version; the format's path brings its own, so it is read as ${parsed.value.baseUrl.href}`,
+      'leave the version out',
+    );
   }
   return parsed.value.baseUrl;
 }
@@ -97,7 +145,11 @@ function readBaseUrl(cursor: Cursor, disabled: boolean): BaseUrl | null {
 function readModels(cursor: Cursor, disabled: boolean): readonly string[] {
   const at = cursor.at('models');
   if (!at.exists && !disabled) {
-    at.fail('missing_field', `${cursor.name} lists no models`, 'add "models" with the ids that the provider serves');
+    at.fail(
+      'missing_field',
+      `${cursor.name} lists no models`,
+      'add "models" with the ids that the provider serves',
+    );
   }
   const models: string[] = [];
   for (const item of at.items()) {
@@ -105,7 +157,7 @@ function readModels(cursor: Cursor, disabled: boolean): readonly string[] {
     if (id === null) continue;
     const bad = patternFault(id);
     if (bad === null) models.push(id);
-    else item.fail('bad_pattern', `${item.name} ${bad}`, 'write the model\'s id as the provider names it');
+    else item.fail('bad_pattern', `${item.name} ${bad}`, "write the model's id as the provider names it");
   }
   return models;
 }
@@ -116,7 +168,13 @@ function readCompatibility(cursor: Cursor): readonly string[] {
   for (const key of cursor.members() ?? []) {
     const value = cursor.at(key).boolean();
     if (!(COMPATIBILITY_FLAGS as readonly string[]).includes(key)) {
-      cursor.at(key).warn('unknown_key', `${quoteShort(key)} is no known format; it has no effect`, `known formats are ${COMPATIBILITY_FLAGS.join(', ')}`);
+      cursor
+        .at(key)
+        .warn(
+          'unknown_key',
+          `${quoteShort(key)} is no known format; it has no effect`,
+          `known formats are ${COMPATIBILITY_FLAGS.join(', ')}`,
+        );
     } else if (key === 'openai_chat') {
       chat = value;
     } else if (value === true) {
@@ -134,8 +192,12 @@ function readCostMap(cursor: Cursor): readonly ModelCost[] {
     const match = item.at('match').string();
     const as = item.at('as').string();
     const adjustment = item.at('adjustment').number() ?? 1;
-    if (match === null || as === null) item.fail('missing_field', `${item.name} needs "match" and "as"`, 'add both');
-    else if (adjustment < 0) item.at('adjustment').fail('bad_value', `${item.name}.adjustment is below zero`, 'write a factor from 0');
+    if (match === null || as === null)
+      item.fail('missing_field', `${item.name} needs "match" and "as"`, 'add both');
+    else if (adjustment < 0)
+      item
+        .at('adjustment')
+        .fail('bad_value', `${item.name}.adjustment is below zero`, 'write a factor from 0');
     else map.push({ match, as, adjustment });
   }
   return map;

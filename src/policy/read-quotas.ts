@@ -6,7 +6,16 @@ import { readSecret } from './read-secret.ts';
 import { type Parsed, parseAmount, parseDuration, parseRate } from './values.ts';
 
 const QUOTA_KEYS = [
-  'capacity', 'rate', 'on_exceed', 'reserve', 'unit', 'window', 'timezone', 'warn_at', 'parent', 'overdraft',
+  'capacity',
+  'rate',
+  'on_exceed',
+  'reserve',
+  'unit',
+  'window',
+  'timezone',
+  'warn_at',
+  'parent',
+  'overdraft',
 ];
 const UNITS = ['usd', 'tokens', 'requests', 'concurrency'] as const;
 const WINDOWS = ['hour', 'day', 'week', 'month'] as const;
@@ -22,15 +31,25 @@ export function readQuota(name: string, cursor: Cursor): QuotaEntry | null {
   cursor.onlyKnown(QUOTA_KEYS, 'quota');
   for (const [, template] of name.matchAll(/<([^>]*)>/g)) {
     if (!TEMPLATES.includes(template ?? '')) {
-      cursor.error('bad_bucket', `quota ${quoteShort(name)} has the unknown template <${(template ?? '').slice(0, 40)}>`, `known templates are ${TEMPLATES.map((t) => `<${t}>`).join(', ')}`);
+      cursor.error(
+        'bad_bucket',
+        `quota ${quoteShort(name)} has the unknown template <${(template ?? '').slice(0, 40)}>`,
+        `known templates are ${TEMPLATES.map((t) => `<${t}>`).join(', ')}`,
+      );
     }
   }
   const onExceed = cursor.at('on_exceed');
-  if (onExceed.exists && onExceed.value !== 'reject') onExceed.error('bad_quota', `${onExceed.name} must be "reject"`, 'write "reject"');
+  if (onExceed.exists && onExceed.value !== 'reject')
+    onExceed.error('bad_quota', `${onExceed.name} must be "reject"`, 'write "reject"');
   const unit = cursor.at('unit').oneOf(UNITS) ?? 'usd';
   const capacity = readAmountOf(cursor.at('capacity'), (text) => parseAmount(text, unit));
-  const rate = cursor.at('rate').exists ? readAmountOf(cursor.at('rate'), (text) => parseRate(text, unit)) : null;
-  if (!cursor.at('capacity').exists) cursor.at('capacity').error('bad_quota', `quota ${quoteShort(name)} has no capacity`, 'add "capacity": "$10.00"');
+  const rate = cursor.at('rate').exists
+    ? readAmountOf(cursor.at('rate'), (text) => parseRate(text, unit))
+    : null;
+  if (!cursor.at('capacity').exists)
+    cursor
+      .at('capacity')
+      .error('bad_quota', `quota ${quoteShort(name)} has no capacity`, 'add "capacity": "$10.00"');
   const entry: QuotaEntry = {
     name,
     unit,
@@ -51,7 +70,11 @@ function readAmountOf<Value>(cursor: Cursor, parse: (text: string) => Parsed<Val
   const text = typeof cursor.value === 'number' ? String(cursor.value) : cursor.value;
   const parsed = typeof text === 'string' ? parse(text) : { ok: false as const, fault: 'must be a string' };
   if (parsed.ok) return parsed.value;
-  cursor.error('bad_quota', `${cursor.name} ${parsed.fault}`, 'write for example "capacity": "$10.00", "rate": "$5.00/day"');
+  cursor.error(
+    'bad_quota',
+    `${cursor.name} ${parsed.fault}`,
+    'write for example "capacity": "$10.00", "rate": "$5.00/day"',
+  );
   return null;
 }
 
@@ -61,7 +84,11 @@ function readTimeZone(cursor: Cursor): string | null {
   try {
     return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone;
   } catch {
-    cursor.error('bad_quota', `${cursor.name} is no time zone: ${quoteShort(zone)}`, 'write an IANA name such as "Europe/Berlin"');
+    cursor.error(
+      'bad_quota',
+      `${cursor.name} is no time zone: ${quoteShort(zone)}`,
+      'write an IANA name such as "Europe/Berlin"',
+    );
     return null;
   }
 }
@@ -88,13 +115,18 @@ export function readHook(id: string, cursor: Cursor, source: ParseOptions['sourc
   cursor.onlyKnown(HOOK_KEYS, 'hook');
   const url = cursor.at('url').string();
   if (url === null || url === '') {
-    cursor.at('url').fail('missing_field', `hook ${quoteShort(id)} has no url`, 'add the http or https address to call');
+    cursor
+      .at('url')
+      .fail('missing_field', `hook ${quoteShort(id)} has no url`, 'add the http or https address to call');
   } else if (!isWebAddress(url)) {
-    cursor.at('url').fail('bad_url', `${cursor.at('url').name} is no http or https address`, 'write "https://…"');
+    cursor
+      .at('url')
+      .fail('bad_url', `${cursor.at('url').name} is no http or https address`, 'write "https://…"');
   }
   const timeoutText = cursor.at('timeout').string();
   const timeout = timeoutText === null ? null : parseDuration(timeoutText);
-  if (timeout !== null && !timeout.ok) cursor.at('timeout').fail('bad_value', `${cursor.at('timeout').name} ${timeout.fault}`, 'write "5s"');
+  if (timeout !== null && !timeout.ok)
+    cursor.at('timeout').fail('bad_value', `${cursor.at('timeout').name} ${timeout.fault}`, 'write "5s"');
   const entry: HookEntry = {
     id,
     url: url ?? '',
@@ -112,5 +144,7 @@ export function readHook(id: string, cursor: Cursor, source: ParseOptions['sourc
 export function isWebAddress(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const url = new URL(text);
-  return (url.protocol === 'https:' || url.protocol === 'http:') && url.username === '' && url.password === '';
+  return (
+    (url.protocol === 'https:' || url.protocol === 'http:') && url.username === '' && url.password === ''
+  );
 }

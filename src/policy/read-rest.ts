@@ -1,6 +1,13 @@
 /** The smaller top-level keys: aliases, groups, connectors, database, exporters, tests. */
 import { type Cursor, quoteShort } from './cursor.ts';
-import { type AliasEntry, type ConnectorEntry, type PolicyTest, type PolicyTestSource, type Retention, ROLES } from './document.ts';
+import {
+  type AliasEntry,
+  type ConnectorEntry,
+  type PolicyTest,
+  type PolicyTestSource,
+  type Retention,
+  ROLES,
+} from './document.ts';
 import { splitModelName } from './glob.ts';
 import { sourceFault } from './match-source.ts';
 import { isWebAddress } from './read-quotas.ts';
@@ -13,23 +20,39 @@ export function readAliases(cursor: Cursor): ReadonlyMap<string, AliasEntry> {
   const aliases = new Map<string, AliasEntry>();
   for (const key of cursor.members() ?? []) {
     if (key === 'strategy') noteStrategy(cursor.at(key));
-    else if (key !== 'models') cursor.at(key).warn('unknown_key', `${quoteShort(key)} is not a key of model_aliases; it has no effect`, 'use "models" and "strategy"');
+    else if (key !== 'models')
+      cursor
+        .at(key)
+        .warn(
+          'unknown_key',
+          `${quoteShort(key)} is not a key of model_aliases; it has no effect`,
+          'use "models" and "strategy"',
+        );
   }
   const models = cursor.at('models');
   for (const name of models.members() ?? []) {
     const alias = models.at(name).isolate();
     for (const key of alias.members() ?? []) {
       if (key === 'strategy') noteStrategy(alias.at(key));
-      else if (key !== 'dst') alias.at(key).warn('unknown_key', `${quoteShort(key)} is not a key of an alias; it has no effect`, 'use "dst"');
+      else if (key !== 'dst')
+        alias
+          .at(key)
+          .warn('unknown_key', `${quoteShort(key)} is not a key of an alias; it has no effect`, 'use "dst"');
     }
     const targets: string[] = [];
     for (const item of alias.at('dst').items()) {
       const target = item.string();
       if (target === null) continue;
-      if (splitModelName(target) === null) item.fail('bad_value', `${item.name} is ${quoteShort(target)}, which is not provider/model`, 'write "provider/model"');
+      if (splitModelName(target) === null)
+        item.fail(
+          'bad_value',
+          `${item.name} is ${quoteShort(target)}, which is not provider/model`,
+          'write "provider/model"',
+        );
       else targets.push(target);
     }
-    if (targets.length === 0 && !alias.broken) alias.fail('missing_field', `alias ${quoteShort(name)} has no target`, 'add "dst": ["provider/model"]');
+    if (targets.length === 0 && !alias.broken)
+      alias.fail('missing_field', `alias ${quoteShort(name)} has no target`, 'add "dst": ["provider/model"]');
     if (alias.broken) alias.disable();
     else aliases.set(name, { name, targets });
   }
@@ -38,7 +61,11 @@ export function readAliases(cursor: Cursor): ReadonlyMap<string, AliasEntry> {
 
 function noteStrategy(cursor: Cursor): void {
   if (cursor.value === '' || !cursor.exists) return;
-  cursor.note('unknown_strategy', `${cursor.name} is kept; the first usable target is taken`, 'nothing to do');
+  cursor.note(
+    'unknown_strategy',
+    `${cursor.name} is kept; the first usable target is taken`,
+    'nothing to do',
+  );
 }
 
 /** `groups`: `group:x` to logins, principals and tags. A group within a group is refused. */
@@ -46,7 +73,8 @@ export function readGroups(cursor: Cursor): ReadonlyMap<string, readonly string[
   const groups = new Map<string, readonly string[]>();
   for (const name of cursor.members() ?? []) {
     const at = cursor.at(name).isolate();
-    if (!/^group:[^\s,*]{1,100}$/.test(name)) at.fail('bad_value', `${quoteShort(name)} is no group name`, 'write "group:name"');
+    if (!/^group:[^\s,*]{1,100}$/.test(name))
+      at.fail('bad_value', `${quoteShort(name)} is no group name`, 'write "group:name"');
     const members: string[] = [];
     for (const item of at.items()) {
       const member = item.string();
@@ -54,7 +82,11 @@ export function readGroups(cursor: Cursor): ReadonlyMap<string, readonly string[
       const bad = sourceFault(member);
       if (bad !== null) item.fail('bad_value', `${item.name} ${bad}`, 'write a login, a principal or a tag');
       else if (member === '*' || member === '(loopback)' || member.startsWith('group:')) {
-        item.fail('bad_value', `${item.name} is ${quoteShort(member)}; members are logins, principals and tags`, 'name the members');
+        item.fail(
+          'bad_value',
+          `${item.name} is ${quoteShort(member)}; members are logins, principals and tags`,
+          'name the members',
+        );
       } else members.push(member);
     }
     if (at.broken) at.disable();
@@ -66,17 +98,43 @@ export function readGroups(cursor: Cursor): ReadonlyMap<string, readonly string[
 const CONNECTOR_ID = /^[a-zA-Z][a-zA-Z0-9]*$/;
 const CONNECTOR_RESERVED = ['aperture', 'tailscale', 'internal', 'postern'];
 /** Keys of a connector that may stand beside what is known: Aperture's full list is not published. */
-const CONNECTOR_KEYS = ['protocol', 'url', 'provider', 'auth', 'labels', 'name', 'description', 'disabled', 'icon', 'category'];
+const CONNECTOR_KEYS = [
+  'protocol',
+  'url',
+  'provider',
+  'auth',
+  'labels',
+  'name',
+  'description',
+  'disabled',
+  'icon',
+  'category',
+];
 /** A key that is not known and whose name says that it restricts switches the connector off. */
-const RESTRICTING = /allow|deny|block|restrict|only|except|exclude|require|scope|limit|policy|approv|filter|readonly|read_only/i;
+const RESTRICTING =
+  /allow|deny|block|restrict|only|except|exclude|require|scope|limit|policy|approv|filter|readonly|read_only/i;
 const AUTH_KEYS = [
-  'type', 'secret', 'name', 'in', 'username', 'password', 'client_id', 'client_secret', 'token_url', 'authorization_url', 'scopes', 'audience',
+  'type',
+  'secret',
+  'name',
+  'in',
+  'username',
+  'password',
+  'client_id',
+  'client_secret',
+  'token_url',
+  'authorization_url',
+  'scopes',
+  'audience',
 ];
 /** Members of `auth` that hold a secret. */
 export const CONNECTOR_SECRETS = ['secret', 'password', 'client_secret'];
 
 /** `connectors.servers`. */
-export function readConnectors(cursor: Cursor, source: ParseOptions['source']): ReadonlyMap<string, ConnectorEntry> {
+export function readConnectors(
+  cursor: Cursor,
+  source: ParseOptions['source'],
+): ReadonlyMap<string, ConnectorEntry> {
   const connectors = new Map<string, ConnectorEntry>();
   const servers = cursor.at('servers');
   for (const id of servers.members() ?? []) {
@@ -90,19 +148,45 @@ export function readConnectors(cursor: Cursor, source: ParseOptions['source']): 
 
 function readConnector(id: string, cursor: Cursor, source: ParseOptions['source']): ConnectorEntry | null {
   if (cursor.members() === null) return null;
-  if (!CONNECTOR_ID.test(id)) cursor.fail('bad_value', `connector id ${quoteShort(id)} must be letters and digits, a letter first`, 'rename it');
-  if (CONNECTOR_RESERVED.includes(id)) cursor.fail('reserved_id', `connector id "${id}" is reserved`, 'rename it');
+  if (!CONNECTOR_ID.test(id))
+    cursor.fail(
+      'bad_value',
+      `connector id ${quoteShort(id)} must be letters and digits, a letter first`,
+      'rename it',
+    );
+  if (CONNECTOR_RESERVED.includes(id))
+    cursor.fail('reserved_id', `connector id "${id}" is reserved`, 'rename it');
   for (const key of cursor.members() ?? []) {
     if (CONNECTOR_KEYS.includes(key)) continue;
-    if (RESTRICTING.test(key)) cursor.at(key).fail('unknown_key', `${quoteShort(key)} looks like a restriction and is not known, so the connector is switched off`, 'remove the key');
-    else cursor.at(key).note('unknown_key', `${quoteShort(key)} is not known; it is kept and has no effect`, 'nothing to do');
+    if (RESTRICTING.test(key))
+      cursor
+        .at(key)
+        .fail(
+          'unknown_key',
+          `${quoteShort(key)} looks like a restriction and is not known, so the connector is switched off`,
+          'remove the key',
+        );
+    else
+      cursor
+        .at(key)
+        .note(
+          'unknown_key',
+          `${quoteShort(key)} is not known; it is kept and has no effect`,
+          'nothing to do',
+        );
   }
-  cursor.at('auth').onlyKnown(AUTH_KEYS, 'connector\'s auth');
+  cursor.at('auth').onlyKnown(AUTH_KEYS, "connector's auth");
   for (const key of CONNECTOR_SECRETS) readSecret(cursor.at('auth').at(key), source);
   const url = cursor.at('url').string() ?? '';
-  if (!isWebAddress(url)) cursor.at('url').fail('bad_url', `${cursor.at('url').name} is no http or https address`, 'write "https://…"');
+  if (!isWebAddress(url))
+    cursor
+      .at('url')
+      .fail('bad_url', `${cursor.at('url').name} is no http or https address`, 'write "https://…"');
   const protocol = cursor.at('protocol').oneOf(['mcp', 'http'] as const);
-  if (protocol === null) cursor.at('protocol').fail('missing_field', `connector ${quoteShort(id)} has no protocol`, 'write "mcp" or "http"');
+  if (protocol === null)
+    cursor
+      .at('protocol')
+      .fail('missing_field', `connector ${quoteShort(id)} has no protocol`, 'write "mcp" or "http"');
   const labels = cursor.at('labels').strings();
   return cursor.broken || protocol === null ? null : { id, protocol, url, labels, raw: cursor.value ?? null };
 }
@@ -120,7 +204,11 @@ export function readRetention(cursor: Cursor): Retention | null {
   const parsed = text === null || text === '' ? null : parseDuration(text);
   if (parsed !== null && !parsed.ok) {
     at.error('bad_value', `${at.name} ${parsed.fault}`, 'write "30d", "720h", or "0" to keep no bodies');
-  } else if (parsed !== null && parsed.value !== 0 && (parsed.value < RETENTION_MIN_MS || parsed.value > RETENTION_MAX_MS)) {
+  } else if (
+    parsed !== null &&
+    parsed.value !== 0 &&
+    (parsed.value < RETENTION_MIN_MS || parsed.value > RETENTION_MAX_MS)
+  ) {
     at.error('bad_value', `${at.name} must be "0", or from 1 h to 3650 days`, 'write "30d"');
   }
   return {
@@ -137,14 +225,24 @@ export function checkExporters(cursor: Cursor, source: ParseOptions['source']): 
   const s3 = cursor.at('s3');
   if (!s3.exists || s3.members() === null) return;
   const prefix = s3.at('prefix').string();
-  if (prefix?.endsWith('/') === true) s3.at('prefix').warn('bad_value', `${s3.at('prefix').name} ends with "/"`, 'leave the slash out');
+  if (prefix?.endsWith('/') === true)
+    s3.at('prefix').warn('bad_value', `${s3.at('prefix').name} ends with "/"`, 'leave the slash out');
   const limit = s3.at('limit').number();
-  if (limit !== null && limit > S3_LIMIT_MAX) s3.at('limit').warn('value_clamped', `${s3.at('limit').name} is above ${S3_LIMIT_MAX} and is read as ${S3_LIMIT_MAX}`, `write ${S3_LIMIT_MAX}`);
+  if (limit !== null && limit > S3_LIMIT_MAX)
+    s3.at('limit').warn(
+      'value_clamped',
+      `${s3.at('limit').name} is above ${S3_LIMIT_MAX} and is read as ${S3_LIMIT_MAX}`,
+      `write ${S3_LIMIT_MAX}`,
+    );
   const endpoint = s3.at('endpoint').string() ?? '';
   for (const key of ['access_key_id', 'access_secret']) {
     const secret = readSecret(s3.at(key), source);
     if (secret?.kind === 'literal' && !isWebAddress(endpoint)) {
-      s3.at('endpoint').warn('bad_url', `${s3.at('endpoint').name} is no http or https address, so ${key} could not be bound to it`, 'write "https://s3.amazonaws.com"');
+      s3.at('endpoint').warn(
+        'bad_url',
+        `${s3.at('endpoint').name} is no http or https address, so ${key} could not be bound to it`,
+        'write "https://s3.amazonaws.com"',
+      );
     }
   }
 }
@@ -163,10 +261,10 @@ export function readTests(cursor: Cursor): readonly PolicyTest[] {
       deny: at.at('deny').strings(),
       role: at.at('role').oneOf([...ROLES, 'none'] as const),
     };
-    if (test.accept.length + test.deny.length === 0 && test.role === null) {
-      at.fail('bad_test', `${at.name} tests nothing`, 'add "accept", "deny" or "role"');
-    }
-    if (at.broken) item.error('bad_test', `${item.name} cannot be read, so it would test nothing`, 'mend the test');
+    if (!at.broken && test.accept.length + test.deny.length === 0 && test.role === null) {
+      item.error('bad_test', `${at.name} tests nothing`, 'add "accept", "deny" or "role"');
+    } else if (at.broken)
+      item.error('bad_test', `${item.name} cannot be read, so it would test nothing`, 'mend the test');
     else tests.push(test);
   }
   return tests;
@@ -176,12 +274,16 @@ function readTestSource(test: Cursor): PolicyTestSource | null {
   const at = test.at('src');
   const inObject = at.value !== undefined && typeof at.value !== 'string';
   const source = inObject ? at : test;
-  if (inObject) at.onlyKnown(['login', 'principal', 'groups', 'tags', 'loopback'], 'test\'s src');
+  if (inObject) at.onlyKnown(['login', 'principal', 'groups', 'tags', 'loopback'], "test's src");
   const text = inObject ? null : at.string();
   const tagged = text?.startsWith('tag:') === true;
   const isPrincipal = text !== null && /^(?:local|tailscale|postern|jwt):/.test(text);
   if (!at.exists || text === '' || text === '*' || text?.startsWith('group:') === true) {
-    at.fail('bad_test', `${test.name} needs a "src" that is one caller`, 'write a login, "tag:x", "(loopback)", a principal, or {"login": …, "groups": […], "tags": […]}');
+    at.fail(
+      'bad_value',
+      `${test.name} needs a "src" that is one caller`,
+      'write a login, "tag:x", "(loopback)", a principal, or {"login": …, "groups": […], "tags": […]}',
+    );
     return null;
   }
   return {

@@ -23,7 +23,11 @@ export function readSecret(cursor: Cursor, source: ParseOptions['source']): Secr
   const found = classifySecret(text);
   if (found === 'empty') return null;
   if (found === 'redacted') {
-    cursor.fail('secret_redacted', `${cursor.name} is a redaction, not a key`, 'enter the key, or "vault:" to keep the one in the vault');
+    cursor.fail(
+      'secret_redacted',
+      `${cursor.name} is a redaction, not a key`,
+      'enter the key, or "vault:" to keep the one in the vault',
+    );
     return null;
   }
   if (found.kind === 'env' || found.kind === 'file') {
@@ -36,13 +40,21 @@ export function readSecret(cursor: Cursor, source: ParseOptions['source']): Secr
       return null;
     }
     if (found.kind === 'env' && !/^[A-Za-z_][A-Za-z0-9_]*$/.test(found.name)) {
-      cursor.fail('bad_value', `${cursor.name} names no environment variable: ${quoteShort(found.name)}`, 'write env:NAME');
+      cursor.fail(
+        'bad_value',
+        `${cursor.name} names no environment variable: ${quoteShort(found.name)}`,
+        'write env:NAME',
+      );
       return null;
     }
   }
   if (found.kind === 'literal') {
     if (source === 'api') {
-      cursor.note('secret_in_document', `${cursor.name} is a literal key; it is moved into the vault`, 'nothing to do');
+      cursor.note(
+        'secret_in_document',
+        `${cursor.name} is a literal key; it is moved into the vault`,
+        'nothing to do',
+      );
     } else {
       cursor.warn(
         'secret_in_document',

@@ -1,7 +1,8 @@
 /**
- * From the model that a caller names to the providers that serve it. An alias (exact) wins, then
- * `provider/model`, then a bare id. Literal ids are found by one look-up; what only patterns match is
- * remembered, within bounds, because callers choose the names.
+ * From the model that a caller names to the providers that serve it. An alias wins, then what a
+ * provider lists literally (as `provider/model`, then as a bare id, which may hold a slash itself),
+ * then what a provider's pattern matches, in the same order. Literal names are found by one look-up;
+ * what only patterns match is remembered, within bounds, because callers choose the names.
  */
 import type { AliasEntry } from './document.ts';
 import { compileGlob, type Glob, splitModelName } from './glob.ts';
@@ -13,9 +14,9 @@ const MODEL_MAX_LENGTH = 512;
 const NONE: readonly Candidate[] = [];
 
 export interface ModelResolver {
-  resolve(model: string): readonly Candidate[];
+  readonly resolve: (model: string) => readonly Candidate[];
   /** Whether a provider, disabled or not, serves an upstream id. */
-  serves(provider: Provider, model: string): boolean;
+  readonly serves: (provider: Provider, model: string) => boolean;
   readonly aliases: ReadonlyMap<string, Candidate | null>;
 }
 
@@ -71,7 +72,8 @@ export function createModelResolver(
     }
   }
   for (const alias of aliasEntries.values()) {
-    const target = alias.targets.map((name) => qualified(name, 'alias')).find((candidate) => candidate !== null) ?? null;
+    const target =
+      alias.targets.map((name) => qualified(name, 'alias')).find((candidate) => candidate !== null) ?? null;
     aliases.set(alias.name, target);
     known.set(alias.name, target === null ? NONE : [target]);
   }
@@ -111,9 +113,15 @@ function isCatchAll(glob: Glob): boolean {
  * not for a router that would take any name.
  */
 function rank(ranked: readonly Ranked[]): readonly Candidate[] {
-  const namedAt = Math.max(-Infinity, ...ranked.filter((entry) => entry.exactness < 2).map((entry) => entry.candidate.provider.preference));
+  const namedAt = Math.max(
+    -Infinity,
+    ...ranked.filter((entry) => entry.exactness < 2).map((entry) => entry.candidate.provider.preference),
+  );
   return ranked
     .filter((entry) => entry.exactness < 2 || entry.candidate.provider.preference > namedAt)
-    .sort((a, b) => b.candidate.provider.preference - a.candidate.provider.preference || a.exactness - b.exactness)
+    .sort(
+      (a, b) =>
+        b.candidate.provider.preference - a.candidate.provider.preference || a.exactness - b.exactness,
+    )
     .map((entry) => entry.candidate);
 }

@@ -14,7 +14,7 @@ import type {
   ModelCost,
   Role,
 } from './document.ts';
-import type { Explanation } from './explanation.ts';
+import type { ExplainAudience, Explanation } from './explanation.ts';
 
 export type ProviderKind =
   | 'openai'
@@ -119,5 +119,6 @@ export interface PolicySnapshot {
   listModels(): readonly Candidate[];
   /** Alias names and what they stand for now. */
   readonly aliases: ReadonlyMap<string, Candidate | null>;
-  explain(caller: Caller, model: string, format?: string): Explanation;
+  /** `audience` is `auditor` unless told; `self` is for a caller who asks about itself and may see no more. */
+  explain(caller: Caller, model: string, format?: string, audience?: ExplainAudience): Explanation;
 }

@@ -1,26 +1,41 @@
 /** Small value grammars of the document: addresses, header lines, durations, money. Pure, and total: a fault is a value. */
 import type { BaseUrl } from './document.ts';
 
-export type Parsed<Value> = { readonly ok: true; readonly value: Value } | { readonly ok: false; readonly fault: string };
+export type Parsed<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly fault: string };
 
 export function fault(text: string): { readonly ok: false; readonly fault: string } {
   return { ok: false, fault: text };
 }
 
 const VERSION_SUFFIX = /\/v1(?:beta)?$/;
+/** Azure's version of its API: a date, `preview`, `latest` or `v1`. */
+const API_VERSION = /^api-version=[A-Za-z0-9.-]{1,40}$/;
 
 /** A provider's base address. `strayVersion` says that a `/v1` at its end was dropped. */
-export function parseBaseUrl(text: string): Parsed<{ readonly baseUrl: BaseUrl; readonly strayVersion: boolean }> {
+export function parseBaseUrl(
+  text: string,
+): Parsed<{ readonly baseUrl: BaseUrl; readonly strayVersion: boolean }> {
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) return fault('is no http or https address');
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+    return fault('is no http or https address');
   if (url.username !== '' || url.password !== '') return fault('carries a user name or password');
-  if (url.search !== '' || url.hash !== '') return fault('carries a query or a fragment');
+  if (url.hash !== '') return fault('carries a fragment');
+  const query = url.search.slice(1);
+  if (query !== '' && !API_VERSION.test(query))
+    return fault('carries a query; only "?api-version=…" may stand in it');
   const path = url.pathname.replace(/\/+$/, '');
   const pathPrefix = path.replace(VERSION_SUFFIX, '');
   return {
     ok: true,
     value: {
-      baseUrl: { origin: url.origin, pathPrefix, href: url.origin + pathPrefix },
+      baseUrl: {
+        origin: url.origin,
+        pathPrefix,
+        href: url.origin + pathPrefix,
+        ...(query === '' ? {} : { query }),
+      },
       strayVersion: pathPrefix !== path,
     },
   };
@@ -29,12 +44,29 @@ export function parseBaseUrl(text: string): Parsed<{ readonly baseUrl: BaseUrl; 
 const HEADER_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e]*?)[ \t]*$/;
 /** Framing and routing, which are not a document's to set. */
 const FRAMING = new Set([
-  'host', 'content-length', 'transfer-encoding', 'connection', 'keep-alive', 'upgrade', 'te', 'trailer', 'expect',
-  'proxy-connection', 'accept-encoding', 'content-encoding', 'content-type',
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'upgrade',
+  'te',
+  'trailer',
+  'expect',
+  'proxy-connection',
+  'accept-encoding',
+  'content-encoding',
+  'content-type',
 ]);
 /** Credentials, which belong into the vault. */
 const CREDENTIALS = new Set([
-  'authorization', 'proxy-authorization', 'x-api-key', 'x-goog-api-key', 'api-key', 'cookie', 'set-cookie',
+  'authorization',
+  'proxy-authorization',
+  'x-api-key',
+  'x-goog-api-key',
+  'api-key',
+  'cookie',
+  'set-cookie',
 ]);
 
 /** A `Name: value` entry of `add_headers`; the name comes out in lower case. */
@@ -49,7 +81,11 @@ export function parseHeaderLine(line: string): Parsed<readonly [name: string, va
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = {
-  ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
 };
 
 /** A Go duration (`5s`, `1m30s`, `720h`), with `d` for days; in milliseconds. "0" needs no unit. */
@@ -59,19 +95,28 @@ export function parseDuration(text: string): Parsed<number> {
     return fault('is no duration such as "5s", "720h" or "30d"');
   }
   let total = 0;
-  for (const [, amount, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h|d)/g)) total += Number(amount) * (UNIT_MS[unit ?? ''] ?? 0);
-  return Number.isSafeInteger(Math.round(total)) ? { ok: true, value: Math.round(total) } : fault('is too long');
+  for (const [, amount, unit] of text.matchAll(/([0-9.]+)(ms|s|m|h|d)/g))
+    total += Number(amount) * (UNIT_MS[unit ?? ''] ?? 0);
+  return Number.isSafeInteger(Math.round(total))
+    ? { ok: true, value: Math.round(total) }
+    : fault('is too long');
 }
 
 /** Periods of a quota's rate; a month counts 30 days. */
 const PERIOD_MS: Readonly<Record<string, number>> = {
-  min: 60_000, hour: 3_600_000, day: 86_400_000, week: 604_800_000, month: 2_592_000_000,
+  min: 60_000,
+  hour: 3_600_000,
+  day: 86_400_000,
+  week: 604_800_000,
+  month: 2_592_000_000,
 };
 
 /** `$10.00` in nano-dollars for `usd`; a whole count else. */
 export function parseAmount(text: string, unit: string): Parsed<number> {
   if (unit !== 'usd') {
-    return /^[0-9]{1,15}$/.test(text) ? { ok: true, value: Number(text) } : fault(`is no whole number of ${unit}`);
+    return /^[0-9]{1,15}$/.test(text)
+      ? { ok: true, value: Number(text) }
+      : fault(`is no whole number of ${unit}`);
   }
   const match = /^\$([0-9]{1,7})(?:\.([0-9]{1,9}))?$/.exec(text);
   if (match === null) return fault('is no amount such as "$10.00" (at most $9,000,000)');
@@ -80,7 +125,10 @@ export function parseAmount(text: string, unit: string): Parsed<number> {
 }
 
 /** `$5.00/day`. */
-export function parseRate(text: string, unit: string): Parsed<{ readonly amount: number; readonly periodMs: number }> {
+export function parseRate(
+  text: string,
+  unit: string,
+): Parsed<{ readonly amount: number; readonly periodMs: number }> {
   const [amountText = '', period = '', ...rest] = text.split('/');
   const periodMs = Object.hasOwn(PERIOD_MS, period) ? PERIOD_MS[period] : undefined;
   if (rest.length > 0 || periodMs === undefined) {
