@@ -28,6 +28,8 @@ export interface RecorderOptions {
 }
 
 export interface RecorderStats {
+  /** Exchanges that came to the recorder, whatever became of them. */
+  readonly recorded: number;
   /** Rows in memory, those being written included. */
   readonly queuedRows: number;
   readonly queuedBytes: number;
@@ -152,6 +154,7 @@ class QueueRecorder implements Recorder {
   stats(): RecorderStats {
     const oldestAt = this.#inFlight[0]?.at ?? this.#queue.oldestAt;
     return {
+      recorded: this.#counts.recorded,
       queuedRows: this.#queue.length + this.#inFlight.length,
       queuedBytes: this.#queue.bytes + this.#inFlightBytes,
       written: this.#counts.written,
@@ -194,7 +197,12 @@ class QueueRecorder implements Recorder {
   }
 
   #pauseMs(): number {
-    if (this.#failures === 0) return this.#limits.flushMs;
+    // What waited while the last batch was written has used up its time.
+    if (this.#failures === 0) {
+      const now = this.#clock.monotonicMs();
+      const dueAt = (this.#queue.oldestAt ?? now) + this.#limits.flushMs;
+      return Math.min(this.#limits.flushMs, Math.max(0, dueAt - now));
+    }
     return Math.min(
       this.#limits.backoffMaxMs,
       this.#limits.backoffMinMs * 2 ** Math.min(this.#failures - 1, 20),

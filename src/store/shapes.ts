@@ -296,14 +296,23 @@ export interface AuditRow extends AuditEntry {
 export interface OwnedObject {
   readonly tailnet: string;
   readonly provider: string;
-  /** `response`, `conversation`, `file`, `batch`, `container`, `cache`, `message_batch`. */
+  /** `response`, `conversation`, `file`, `batch`, `container`, `cache`, `message_batch`, `upload` … */
   readonly kind: string;
   readonly objectId: string;
   readonly principal: string;
   readonly keyId: string | null;
   readonly model: string | null;
   readonly createdAt: UnixMs;
+  /** Every model that the object asks for (a batch, the input file of one); null where that is unknown. */
+  readonly models: readonly string[] | null;
+  /** The object that brought this one forth: the batch of an output file, the container of a file. */
+  readonly parentId: string | null;
+  /** When the usage of its results was first recorded; null before, and for what has none. */
+  readonly settledAt: UnixMs | null;
 }
+
+/** Names an object of one tailnet. */
+export type OwnedObjectName = Pick<OwnedObject, 'provider' | 'kind' | 'objectId'>;
 
 /** Exchanges to store together. */
 export interface RequestBatch {
@@ -365,8 +374,13 @@ export interface Store {
   /** Recomputes the chain; the first row that does not fit, or null. */
   verifyAudit(tailnet: string): Promise<{ readonly rows: number; readonly brokenAt: number | null }>;
 
+  /** The first maker stays; of an object that is known only `models`, `parentId` and `settledAt` change, and only by its maker. */
   putOwnedObjects(objects: readonly OwnedObject[]): Promise<void>;
-  listOwnedObjects(tailnet: string): Promise<readonly OwnedObject[]>;
+  deleteOwnedObjects(tailnet: string, objects: readonly OwnedObjectName[]): Promise<void>;
+  /** All, or those of some kinds. */
+  listOwnedObjects(tailnet: string, kinds?: readonly string[]): Promise<readonly OwnedObject[]>;
+  /** The first of this kind and id, whatever its provider. */
+  findOwnedObject(tailnet: string, kind: string, objectId: string): Promise<OwnedObject | null>;
 
   /** Small values by name (schema flags, claim state). */
   getSetting(name: string): Promise<string | null>;

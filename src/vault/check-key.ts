@@ -30,11 +30,25 @@ export function checkKey(key: {
   if (Buffer.byteLength(value) > SECRET_BYTES_MAX) {
     throw vaultError('vault_invalid_key', `the key is longer than ${SECRET_BYTES_MAX} bytes`);
   }
-  if (HEADER_KINDS.has(key.header) && !/^[\x21-\x7e]+$/.test(value)) {
+  if (HEADER_KINDS.has(key.header) && !isJsonCredential(value) && !/^[\x21-\x7e]+$/.test(value)) {
     throw vaultError(
       'vault_invalid_key',
       'the key holds white space or characters that an HTTP header cannot carry; paste it without them',
     );
+  }
+}
+
+/**
+ * A cloud's credentials as one JSON object (a service account, a pair of AWS keys), pasted with its
+ * line ends. Providers sign with it or trade it for a token; it never is a header itself.
+ */
+function isJsonCredential(value: string): boolean {
+  if (!value.trimStart().startsWith('{')) return false;
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return typeof parsed === 'object' && parsed !== null;
+  } catch {
+    return false;
   }
 }
 

@@ -80,6 +80,8 @@ export interface Vault {
   selectById(id: string, origin: string): ProviderKey | null;
   /** Adds a key found in the environment; one that was retired or revoked before stays so while its value is the same. */
   addFound(provider: string, found: FoundKey): KeyView;
+  /** No new request uses a found key any more; a later `addFound` brings it back. Unknown sources are none. */
+  forgetFound(source: string): void;
   /** Throws `vault_invalid_key`, `vault_invalid_origin`, `vault_too_many_keys`. */
   add(key: NewKey): Promise<KeyView>;
   /** Makes a key active, and retires those active for the same provider and origin unless `alongside`. */

@@ -31,7 +31,7 @@ function memoryStore(): KeyStore & { readonly rows: Map<string, ProviderKeyRow>;
 interface Bench {
   readonly store: ReturnType<typeof memoryStore>;
   readonly clock: Clock & { time: number };
-  open(options?: { key?: Uint8Array; logger?: Logger; tailnet?: string }): Promise<Vault>;
+  readonly open: (options?: { key?: Uint8Array; logger?: Logger; tailnet?: string }) => Promise<Vault>;
 }
 
 function bench(): Bench {
@@ -262,6 +262,29 @@ test('keys of the environment are used while no stored key is active, and never 
   assert.equal(used(vault), 'sk-from-environment');
 });
 
+test('a found key that its file names no more is gone at once, and can be found again', async () => {
+  const vault = await bench().open();
+  const found = {
+    origin: ORIGIN,
+    header: 'bearer',
+    secret: new Secret('sk-found'),
+    source: 'document:openai',
+  };
+  vault.addFound('openai', found);
+  const stored = await vault.add(newKey('stored'));
+  vault.forgetFound(found.source);
+  vault.forgetFound('document:nobody');
+  await vault.retire(stored.id);
+  assert.equal(used(vault), null);
+  assert.deepEqual(
+    vault.list().map(({ id }) => id),
+    [stored.id],
+    'a stored key is not forgotten',
+  );
+  vault.addFound('openai', { ...found, secret: new Secret('sk-again') });
+  assert.equal(used(vault), 'sk-again');
+});
+
 test('a revoked key of the environment stays so after a restart, until its value changes', async () => {
   const { open, store } = bench();
   const found = {
@@ -283,6 +306,14 @@ test('a revoked key of the environment stays so after a restart, until its value
   assert.equal(used(third), 'sk-fresh');
   const otherMaster = await open({ key: new Uint8Array(32) });
   assert.equal(otherMaster.addFound('openai', found).state, 'revoked', 'what cannot be told stays refused');
+});
+
+test('credentials of a cloud are taken as pasted JSON, with their line ends', async () => {
+  const vault = await bench().open();
+  const pasted = '{\n  "client_email": "a@b.test",\n  "private_key": "x"\n}\n';
+  await vault.add(newKey(pasted));
+  assert.equal(used(vault), pasted);
+  await assert.rejects(vault.add(newKey('{ "client_email": ')), { code: 'vault_invalid_key' });
 });
 
 test('malformed keys are refused, and no message holds the secret', async () => {
@@ -319,6 +350,5 @@ test('no view and no inspection shows a secret (DESIGN section 12)', async () =>
   const shown = `${JSON.stringify(vault.list())} ${inspect(vault, { depth: 9, showHidden: true })} ${inspect(vault.select('openai', ORIGIN))}`;
   assert.ok(!shown.includes('sk-very'));
   const [view] = vault.list();
-  assert.deepEqual([view?.hint, view?.uses, view?.lastUsedAt], ['…alue', 0, null]);
-  assert.equal(vault.list()[0]?.uses, 1);
+  assert.deepEqual([view?.hint, view?.uses, view?.lastUsedAt], ['…alue', 1, 1_000_000]);
 });

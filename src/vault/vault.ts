@@ -97,6 +97,14 @@ class SealedVault implements Vault {
     return this.#hold({ row, given, source: 'environment', health: newKeyHealth() });
   }
 
+  forgetFound(source: string): void {
+    const id = `env:${source}`;
+    const held = this.#keys.get(id);
+    if (held === undefined || held.source !== 'environment') return;
+    this.#leaveTurns(held);
+    this.#keys.delete(id);
+  }
+
   add(key: NewKey): Promise<KeyView> {
     return this.#change(async () => {
       checkKey(key);

@@ -1,5 +1,5 @@
 import type { RequestBatch } from '../shapes.ts';
-import { putBodies, type BodyKeys } from './bodies/body-store.ts';
+import { BodyWriter, type BodyKeys } from './bodies/body-store.ts';
 import type { Database } from './database.ts';
 import { REQUEST_CODEC } from './request-codec.ts';
 import { deriveSession, pruneChains } from './session-chains.ts';
@@ -10,6 +10,7 @@ export function appendRequests(database: Database, keys: BodyKeys, batch: Reques
   const insert = `INSERT INTO requests (${REQUEST_CODEC.columnList}) VALUES (${REQUEST_CODEC.placeholders})
     ON CONFLICT (id) DO NOTHING`;
   database.transaction(() => {
+    const writer = new BodyWriter(database, keys);
     for (const row of batch.rows) {
       const known = database.prepare('SELECT 1 FROM requests WHERE id = ?').get(row.id);
       if (known !== undefined) continue;
@@ -19,8 +20,9 @@ export function appendRequests(database: Database, keys: BodyKeys, batch: Reques
         (conversation === undefined ? null : deriveSession(database, keys.bodyHashKey, row, conversation));
       database.prepare(insert).run(...REQUEST_CODEC.toValues({ ...row, sessionId }));
       const captured = row.capture === 'full' ? bodies.get(row.id) : undefined;
-      if (captured !== undefined) putBodies(database, keys, captured);
+      if (captured !== undefined) writer.add(captured);
     }
+    writer.close();
     const newest = batch.rows.at(-1);
     if (newest !== undefined) pruneChains(database, newest.startedAt);
   });

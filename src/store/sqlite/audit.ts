@@ -230,7 +230,12 @@ function toAuditRow(row: SqlRow): AuditRow {
   const { facts, ...entry } = CODEC.fromRow(row);
   return {
     ...entry,
-    facts: JSON.parse(facts) as AuditRow['facts'],
+    facts: parseFacts(facts),
     hash: Buffer.from(bytesOf(row, 'hash')).toString('hex'),
   };
+}
+
+function parseFacts(text: string): AuditRow['facts'] {
+  const facts: unknown = JSON.parse(text);
+  return typeof facts === 'object' && facts !== null ? { ...facts } : {};
 }

@@ -21,12 +21,13 @@ export interface RowCodec<Shape> {
   readonly columnList: string;
   /** `?, ?, ?`. */
   readonly placeholders: string;
-  toValues(shape: Shape): SQLInputValue[];
+  readonly toValues: (shape: Shape) => SQLInputValue[];
   /** Throws `store_corrupt` where a column does not hold what the schema says. */
-  fromRow(row: SqlRow): Shape;
+  readonly fromRow: (row: SqlRow) => Shape;
 }
 
 export function createCodec<Shape extends object>(columns: Columns<Shape>): RowCodec<Shape> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `Columns` has exactly the fields of `Shape`.
   const fields = Object.entries(columns) as [keyof Shape & string, readonly [string, ColumnKind]][];
   return {
     columnList: fields.map(([, [column]]) => column).join(', '),
@@ -35,7 +36,7 @@ export function createCodec<Shape extends object>(columns: Columns<Shape>): RowC
     fromRow(row) {
       const shape: Record<string, unknown> = {};
       for (const [field, [column, kind]] of fields) shape[field] = fromValue(row[column], kind, column);
-      // Every field was just set from a column whose type the STRICT schema enforces.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- every field was just set, from columns whose types the STRICT schema enforces.
       return shape as Shape;
     },
   };
@@ -43,19 +44,13 @@ export function createCodec<Shape extends object>(columns: Columns<Shape>): RowC
 
 function toValue(value: unknown, kind: ColumnKind): SQLInputValue {
   if (value === null || value === undefined) return null;
-  switch (kind) {
-    case 'int':
-      // Durations arrive with fractions; what is no number becomes NULL, which NOT NULL columns refuse.
-      return typeof value === 'number' && Number.isSafeInteger(Math.round(value)) ? Math.round(value) : null;
-    case 'bool':
-      return value === true ? 1 : 0;
-    case 'json':
-      return JSON.stringify(value);
-    case 'text':
-      return typeof value === 'string' ? value : null;
-    case 'bytes':
-      return value instanceof Uint8Array ? value : null;
-  }
+  if (kind === 'json') return JSON.stringify(value);
+  if (kind === 'bool') return value === true ? 1 : 0;
+  // What is of another type becomes NULL, which NOT NULL columns refuse.
+  if (kind === 'text') return typeof value === 'string' ? value : null;
+  if (kind === 'bytes') return value instanceof Uint8Array ? value : null;
+  // Durations arrive with fractions.
+  return typeof value === 'number' && Number.isSafeInteger(Math.round(value)) ? Math.round(value) : null;
 }
 
 function fromValue(value: SQLOutputValue | undefined, kind: ColumnKind, column: string): unknown {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { appendRequests } from './append-requests.ts';
+import { isStoreError } from '../errors.ts';
 import { toStoreError } from './database.ts';
 import { capturedBodies, requestRow, TEST_KEYS, withDatabase } from './rows.fixture.ts';
+
+const codeOf = (error: unknown): string | null => (isStoreError(error) ? error.code : null);
 
 test('a full disk rejects the batch, leaves nothing of it, and the batch may be repeated', () => {
   withDatabase((database) => {
@@ -20,7 +23,7 @@ test('a full disk rejects the batch, leaves nothing of it, and the batch may be 
       failure = toStoreError(error, 'store_write_failed');
     }
     assert.match(String(failure), /full/);
-    assert.equal((failure as { code?: string }).code, 'store_write_failed');
+    assert.equal(codeOf(failure), 'store_write_failed');
     assert.equal(database.prepare('SELECT count(*) AS n FROM requests').get()?.['n'], 0);
     assert.equal(database.prepare('SELECT count(*) AS n FROM body_items').get()?.['n'], 0);
     database.exec('PRAGMA max_page_count = 100000');
@@ -31,18 +34,18 @@ test('a full disk rejects the batch, leaves nothing of it, and the batch may be 
 
 test('each kind of failure has its code', () => {
   withDatabase((database) => {
-    const codeOf = (sql: string): unknown => {
+    const codeOfSql = (sql: string): unknown => {
       try {
         database.exec(sql);
       } catch (error) {
-        return (toStoreError(error, 'store_read_failed') as { code?: unknown }).code;
+        return codeOf(toStoreError(error, 'store_read_failed'));
       }
       return null;
     };
-    assert.equal(codeOf("INSERT INTO settings VALUES ('a', NULL)"), 'store_invalid_row');
-    assert.equal(codeOf('SELECT * FROM nowhere'), 'store_read_failed');
+    assert.equal(codeOfSql("INSERT INTO settings VALUES ('a', NULL)"), 'store_invalid_row');
+    assert.equal(codeOfSql('SELECT * FROM nowhere'), 'store_read_failed');
   });
-  assert.equal((toStoreError('odd', 'store_read_failed') as { code?: unknown }).code, 'store_read_failed');
+  assert.equal(codeOf(toStoreError('odd', 'store_read_failed')), 'store_read_failed');
 });
 
 test('a transaction is stored whole or not at all, also a durable one', () => {

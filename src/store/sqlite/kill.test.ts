@@ -7,9 +7,11 @@ import { Database } from './database.ts';
 import { openTestStore, TEST_KEYS, withFolder } from './rows.fixture.ts';
 import { getBodies } from './bodies/body-store.ts';
 
-const ROUNDS = 5;
+const ROUNDS = 8;
+/** A batch takes some 15 ms, most of them in SQLite. */
+const KILL_STEP_MS = 3;
 
-/** Appends without end in a child, and kills it after `acknowledged` batches. Gives the ids that were acknowledged. */
+/** Appends without end in a child, and kills it soon after `batches` were acknowledged. Gives the ids that were acknowledged. */
 function appendAndKill(file: string, round: number, batches: number): Promise<string[]> {
   return new Promise((resolve, reject) => {
     const child = fork(new URL('./append-forever.fixture.ts', import.meta.url), [file, String(round)], {
@@ -17,8 +19,11 @@ function appendAndKill(file: string, round: number, batches: number): Promise<st
     });
     const ids: string[] = [];
     child.on('message', (message) => {
-      ids.push(...(message as string[]));
-      if (ids.length >= batches * 20) child.kill('SIGKILL');
+      assert.ok(Array.isArray(message));
+      ids.push(...message.map(String));
+      if (ids.length !== batches * 20) return;
+      // At another point of the write under way in each round.
+      setTimeout(() => child.kill('SIGKILL'), round * KILL_STEP_MS);
     });
     child.on('error', reject);
     child.on('exit', (_, signal) =>
@@ -32,11 +37,12 @@ test('after kill -9 the database is whole and holds every acknowledged batch', a
     const file = join(folder, 'postern.db');
     const acknowledged: string[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
-      acknowledged.push(...(await appendAndKill(file, round, 3 + round * 4)));
+      acknowledged.push(...(await appendAndKill(file, round, 2 + (round % 3))));
     }
     const store = await openTestStore(file);
-    assert.equal((await store.verifyAudit('home')).brokenAt, null);
+    const verdict = await store.verifyAudit('home');
     await store.close();
+    assert.equal(verdict.brokenAt, null);
     const database = new Database(file, 'reader');
     assert.deepEqual(
       database

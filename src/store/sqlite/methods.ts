@@ -3,6 +3,7 @@ import type {
   AuditEntry,
   DocumentVersion,
   OwnedObject,
+  OwnedObjectName,
   PageRequest,
   PasskeyRow,
   ProviderKeyRow,
@@ -43,6 +44,8 @@ export function writerMethods(database: Database, keys: StoreKeys) {
       records.deletePasskey(database, tailnet, credentialId),
     appendAudit: (entry: AuditEntry) => appendAudit(database, keys.auditKey, entry),
     putOwnedObjects: (objects: readonly OwnedObject[]) => records.putOwnedObjects(database, objects),
+    deleteOwnedObjects: (tailnet: string, objects: readonly OwnedObjectName[]) =>
+      records.deleteOwnedObjects(database, tailnet, objects),
     putSetting: (name: string, value: string) => records.putSetting(database, name, value),
   };
 }
@@ -69,7 +72,10 @@ export function readerMethods(database: Database, keys: StoreKeys) {
       page: PageRequest,
     ) => listAudit(database, tailnet, filter, page),
     verifyAudit: (tailnet: string) => verifyAudit(database, keys.auditKey, tailnet),
-    listOwnedObjects: (tailnet: string) => records.listOwnedObjects(database, tailnet),
+    listOwnedObjects: (tailnet: string, kinds?: readonly string[]) =>
+      records.listOwnedObjects(database, tailnet, kinds),
+    findOwnedObject: (tailnet: string, kind: string, objectId: string) =>
+      records.findOwnedObject(database, tailnet, kind, objectId),
     getSetting: (name: string) => records.getSetting(database, name),
     counts: () => counts(database),
   };

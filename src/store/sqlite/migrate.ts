@@ -3,6 +3,7 @@ import type { UnixMs } from '../../base/clock.ts';
 import { storeError } from '../errors.ts';
 import type { Database } from './database.ts';
 import { initial } from './migrations/0001-initial.ts';
+import { ownedObjectFacts } from './migrations/0002-owned-object-facts.ts';
 
 /** One step; once released it is never changed. */
 export interface Migration {
@@ -11,7 +12,7 @@ export interface Migration {
   readonly sql: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [initial];
+export const MIGRATIONS: readonly Migration[] = [initial, ownedObjectFacts];
 
 /**
  * Applies the steps that are missing, each in a transaction of its own. Throws `store_newer_schema`

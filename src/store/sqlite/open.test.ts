@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
 import { Database } from './database.ts';
 import {
   auditEntry,
@@ -56,10 +57,10 @@ test('the file and its companions are for the owner only (mode 0600)', async () 
     await writeFile(file, '', { mode: 0o644 });
     await chmod(file, 0o644);
     const store = await openTestStore(file);
-    await store.putSetting('a', 'b');
-    for (const name of [file, `${file}-wal`, `${file}-shm`])
-      assert.equal((await stat(name)).mode & 0o777, 0o600, name);
+    const names = [file, `${file}-wal`, `${file}-shm`];
+    const modes = await Promise.all(names.map(async (name) => (await stat(name)).mode & 0o777));
     await store.close();
+    assert.deepEqual(modes, [0o600, 0o600, 0o600]);
   });
 });
 
@@ -71,9 +72,9 @@ test('what was written is there after closing and opening', async () => {
     await first.appendAudit(auditEntry());
     await first.close();
     const second = await openTestStore(file);
-    assert.equal(await second.getSetting('claimed'), 'yes');
-    assert.deepEqual(await second.verifyAudit('home'), { rows: 1, brokenAt: null });
+    const found = [await second.getSetting('claimed'), await second.verifyAudit('home')];
     await second.close();
+    assert.deepEqual(found, ['yes', { rows: 1, brokenAt: null }]);
   });
 });
 
@@ -87,8 +88,9 @@ test('an altered audit row is found by the opened store (DESIGN section 8)', asy
     intruder.exec("UPDATE audit SET reason = 'none' WHERE seq = 2");
     intruder.close();
     const second = await openTestStore(file);
-    assert.deepEqual(await second.verifyAudit('home'), { rows: 3, brokenAt: 2 });
+    const verdict = await second.verifyAudit('home');
     await second.close();
+    assert.deepEqual(verdict, { rows: 3, brokenAt: 2 });
   });
 });
 
@@ -119,6 +121,29 @@ test('a bad row is refused as such, a batch with it leaves nothing, and the stor
     await store.appendRequests({ rows: [requestRow('req_1')], bodies: [] });
     assert.equal((await store.listRequests({ tailnet: 'home' }, { limit: 9 })).items.length, 1);
   });
+});
+
+test('a database thread that dies fails what was under way, and the next call starts it anew', async () => {
+  const threads: Worker[] = [];
+  const note = (thread: Worker): void => void threads.push(thread);
+  process.on('worker', note);
+  try {
+    await withStore(async (store) => {
+      await store.putSetting('a', '1');
+      const underWay = store.appendRequests({ rows: [requestRow('req_1')], bodies: [] });
+      const failed = assert.rejects(underWay, { code: 'store_worker_failed' });
+      await threads[0]?.terminate();
+      await failed;
+      await Promise.all([store.putSetting('b', '2'), store.putSetting('c', '3')]);
+      assert.deepEqual(
+        [await store.getSetting('a'), await store.getSetting('b'), await store.getSetting('c')],
+        ['1', '2', '3'],
+      );
+      assert.equal(threads.length, 3, 'a writer, a reader, and one new writer');
+    });
+  } finally {
+    process.off('worker', note);
+  }
 });
 
 test('a closed store says so', async () => {

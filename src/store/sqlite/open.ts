@@ -88,7 +88,9 @@ function assembleStore(
     verifyAudit: (tailnet) => reader.call('verifyAudit', [tailnet]),
 
     putOwnedObjects: (objects) => writer.call('putOwnedObjects', [objects]),
-    listOwnedObjects: (tailnet) => reader.call('listOwnedObjects', [tailnet]),
+    deleteOwnedObjects: (tailnet, objects) => writer.call('deleteOwnedObjects', [tailnet, objects]),
+    listOwnedObjects: (tailnet, kinds) => reader.call('listOwnedObjects', [tailnet, kinds]),
+    findOwnedObject: (tailnet, kind, objectId) => reader.call('findOwnedObject', [tailnet, kind, objectId]),
 
     getSetting: (name) => reader.call('getSetting', [name]),
     putSetting: (name, value) => writer.call('putSetting', [name, value]),

@@ -60,6 +60,9 @@ const OBJECT: OwnedObject = {
   keyId: 'key_1',
   model: null,
   createdAt: NOON,
+  models: null,
+  parentId: null,
+  settledAt: null,
 };
 
 test('grants are kept by principal and role', () => {
@@ -168,6 +171,16 @@ test('the first owner of a provider object stays its owner (DESIGN section 6)', 
     records.putOwnedObjects(database, [{ ...OBJECT, principal: 'local:7' }]);
     assert.deepEqual(records.listOwnedObjects(database, 'home'), [OBJECT]);
     assert.deepEqual(records.listOwnedObjects(database, 'work'), []);
+    const known = { ...OBJECT, models: ['gpt-5'], parentId: 'batch_1', settledAt: NOON };
+    records.putOwnedObjects(database, [known, { ...known, principal: 'local:7', models: ['other'] }]);
+    assert.deepEqual(records.listOwnedObjects(database, 'home'), [known]);
+    assert.deepEqual(records.listOwnedObjects(database, 'home', ['batch']), []);
+    assert.deepEqual(records.findOwnedObject(database, 'home', 'file', 'file_1'), known);
+    assert.equal(records.findOwnedObject(database, 'home', 'batch', 'file_1'), null);
+    records.deleteOwnedObjects(database, 'work', [OBJECT]);
+    assert.deepEqual(records.listOwnedObjects(database, 'home'), [known]);
+    records.deleteOwnedObjects(database, 'home', [OBJECT]);
+    assert.deepEqual(records.listOwnedObjects(database, 'home'), []);
   });
 });
 

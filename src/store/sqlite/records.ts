@@ -3,6 +3,7 @@ import { storeError } from '../errors.ts';
 import type {
   DocumentVersion,
   OwnedObject,
+  OwnedObjectName,
   PasskeyRow,
   ProviderKeyRow,
   StoredGrant,
@@ -89,6 +90,9 @@ const OWNED_OBJECTS = createCodec<OwnedObject>({
   keyId: ['key_id', 'text'],
   model: ['model', 'text'],
   createdAt: ['created_at', 'int'],
+  models: ['models', 'json'],
+  parentId: ['parent_id', 'text'],
+  settledAt: ['settled_at', 'int'],
 });
 
 export function listGrants(database: Database): StoredGrant[] {
@@ -237,20 +241,56 @@ export function deletePasskey(database: Database, tailnet: string, credentialId:
   return database.durableTransaction(() => statement.run(tailnet, credentialId)).changes > 0;
 }
 
-/** The first owner stays: an object that is known is left as it is. */
+/** The first owner stays; only what was found out about an object later is changed, and only by its owner. */
 export function putOwnedObjects(database: Database, objects: readonly OwnedObject[]): void {
   const sql = `INSERT INTO owned_objects (${OWNED_OBJECTS.columnList}) VALUES (${OWNED_OBJECTS.placeholders})
-    ON CONFLICT (tailnet, provider, kind, object_id) DO NOTHING`;
+    ON CONFLICT (tailnet, provider, kind, object_id) DO UPDATE SET models = excluded.models,
+      parent_id = excluded.parent_id, settled_at = excluded.settled_at
+    WHERE principal = excluded.principal`;
   database.transaction(() => {
     for (const object of objects) database.prepare(sql).run(...OWNED_OBJECTS.toValues(object));
   });
 }
 
-export function listOwnedObjects(database: Database, tailnet: string): OwnedObject[] {
+export function deleteOwnedObjects(
+  database: Database,
+  tailnet: string,
+  objects: readonly OwnedObjectName[],
+): void {
+  const sql = 'DELETE FROM owned_objects WHERE tailnet = ? AND provider = ? AND kind = ? AND object_id = ?';
+  database.transaction(() => {
+    for (const { provider, kind, objectId } of objects)
+      database.prepare(sql).run(tailnet, provider, kind, objectId);
+  });
+}
+
+export function listOwnedObjects(
+  database: Database,
+  tailnet: string,
+  kinds?: readonly string[],
+): OwnedObject[] {
+  const among = kinds === undefined ? '' : ` AND kind IN (${kinds.map(() => '?').join(', ')})`;
   return database
-    .prepare(`SELECT ${OWNED_OBJECTS.columnList} FROM owned_objects WHERE tailnet = ?`)
-    .all(tailnet)
+    .prepare(
+      `SELECT ${OWNED_OBJECTS.columnList} FROM owned_objects WHERE tailnet = ?${among} ORDER BY created_at`,
+    )
+    .all(tailnet, ...(kinds ?? []))
     .map(OWNED_OBJECTS.fromRow);
+}
+
+export function findOwnedObject(
+  database: Database,
+  tailnet: string,
+  kind: string,
+  objectId: string,
+): OwnedObject | null {
+  const row = database
+    .prepare(
+      `SELECT ${OWNED_OBJECTS.columnList} FROM owned_objects WHERE tailnet = ? AND kind = ? AND object_id = ?
+       ORDER BY created_at LIMIT 1`,
+    )
+    .get(tailnet, kind, objectId);
+  return row === undefined ? null : OWNED_OBJECTS.fromRow(row);
 }
 
 export function getSetting(database: Database, name: string): string | null {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { RequestRow } from '../shapes.ts';
 import { appendRequests } from './append-requests.ts';
 import type { Database } from './database.ts';

@@ -23,16 +23,9 @@ export function createLabeller(unit: TimeUnit, timeZone: string): BucketLabeller
     const offset = offsetMinutes(quarter);
     const local = new Date(at + offset * 60_000);
     const date = local.toISOString().slice(0, 10);
-    switch (unit) {
-      case 'hour':
-        return `${date}T${twoDigits(local.getUTCHours())}:00${offsetText(offset)}`;
-      case 'day':
-        return date;
-      case 'week':
-        return isoWeek(local);
-      case 'month':
-        return date.slice(0, 7);
-    }
+    if (unit === 'hour') return `${date}T${twoDigits(local.getUTCHours())}:00${offsetText(offset)}`;
+    if (unit === 'week') return isoWeek(local);
+    return unit === 'month' ? date.slice(0, 7) : date;
   };
 }
 

@@ -41,7 +41,22 @@ const SUMS = {
 } as const satisfies Record<Exclude<keyof UsageRow, 'key'>, string>;
 
 type Sums = { -readonly [Name in keyof typeof SUMS]: number };
-const SUM_NAMES = Object.keys(SUMS) as (keyof Sums)[];
+
+const NO_SUMS: Readonly<Sums> = {
+  requests: 0,
+  refused: 0,
+  failed: 0,
+  estimated: 0,
+  unpriced: 0,
+  inputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 0,
+  reasoningTokens: 0,
+  costNanoUsd: 0,
+};
+// oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of the literal above.
+const SUM_NAMES = Object.keys(NO_SUMS) as (keyof Sums)[];
 
 /**
  * Sums for each combination of the asked `groupBy`; see `Store.queryUsage`. An exchange of a caller
@@ -113,9 +128,9 @@ function fold(rows: Iterable<SqlRow>, labels: readonly (BucketLabeller | null)[]
   for (const row of rows) {
     const key = labels.map((label, i) => keyPart(row, `k${i}`, label));
     const name = JSON.stringify(key);
-    const known = folded.get(name);
-    if (known === undefined) folded.set(name, { key, sums: readSums(row) });
-    else addTo(known.sums, row);
+    const sum = folded.get(name) ?? { key, sums: { ...NO_SUMS } };
+    folded.set(name, sum);
+    addTo(sum.sums, row);
     if (timeAt !== -1) {
       const label = key[timeAt] ?? null;
       const quarter = intOf(row, `k${timeAt}`);
@@ -153,13 +168,6 @@ function keyPart(row: SqlRow, column: string, label: BucketLabeller | null): str
   const value = row[column];
   if (label !== null) return label(intOf(row, column));
   return value === null || value === undefined ? null : String(value);
-}
-
-function readSums(row: SqlRow): Sums {
-  const sums: Partial<Sums> = {};
-  for (const name of SUM_NAMES) sums[name] = intOf(row, name);
-  // Every name was just set.
-  return sums as Sums;
 }
 
 function addTo(sums: Sums, row: SqlRow): void {

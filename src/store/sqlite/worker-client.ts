@@ -69,7 +69,7 @@ export class WorkerClient<Methods extends Record<keyof Methods, Method>> {
     if (this.#waiting.size >= CALLS_MAX)
       throw storeError('store_worker_failed', `more than ${CALLS_MAX} calls wait for the database`);
     if (this.#worker === null || this.#opening !== null) await this.open();
-    // The thread's method table has the type `Methods`.
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the thread's method table has the type `Methods`.
     return (await this.#send(method, args, transfer)) as ReturnType<Methods[Name]>;
   }
 

@@ -42,7 +42,7 @@ function serve(start: WorkerStart): void {
       }
       const run = methods.get(method);
       assert(run !== undefined, `the ${start.role} has no method ${method}`);
-      // The client's types tie each method to its arguments.
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the client's types tie each method to its arguments.
       const value = run(...(args as never[]));
       answer({ id, ok: true, value });
     } catch (error) {

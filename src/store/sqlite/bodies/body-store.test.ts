@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { appendRequests } from '../append-requests.ts';
+import type { CapturedBodies } from '../../shapes.ts';
 import type { Database } from '../database.ts';
 import { capturedBodies, requestRow, TEST_KEYS, withDatabase } from '../rows.fixture.ts';
-import { getBodies, putBodies } from './body-store.ts';
+import { BodyWriter, getBodies } from './body-store.ts';
 
 const utf8 = (text: string): Uint8Array => Buffer.from(text, 'utf8');
 
@@ -25,7 +26,7 @@ test('any bodies come back byte for byte, with their types', () => {
           ...capturedBodies(`req_${count}`, request, response),
           responseTruncated: count % 2 === 0,
         };
-        putBodies(database, TEST_KEYS, bodies);
+        putBodies(database, bodies);
         const stored = getBodies(database, TEST_KEYS, 'home', bodies.requestId);
         assert.deepEqual(stored?.request, Uint8Array.from(request));
         assert.deepEqual(stored.response, Uint8Array.from(response));
@@ -40,35 +41,76 @@ test('any bodies come back byte for byte, with their types', () => {
 test('one tailnet shares no item with another, and reads none of its bodies (DESIGN section 12)', () => {
   withDatabase((database) => {
     const body = utf8('the same words');
-    putBodies(database, TEST_KEYS, capturedBodies('req_1', body, body));
+    putBodies(database, capturedBodies('req_1', body, utf8('')));
+    putBodies(database, capturedBodies('req_2', body, utf8('')));
     assert.equal(countItems(database), 1);
-    putBodies(database, TEST_KEYS, { ...capturedBodies('req_2', body, body), tailnet: 'work' });
+    putBodies(database, { ...capturedBodies('req_3', body, utf8('')), tailnet: 'work' });
     assert.equal(countItems(database), 2);
     assert.equal(getBodies(database, TEST_KEYS, 'work', 'req_1'), null);
   });
 });
 
-test('no stored byte shows the text, and a row moved to another request does not open', () => {
+test('no stored byte shows the text', () => {
   withDatabase((database) => {
-    putBodies(database, TEST_KEYS, capturedBodies('req_1', utf8('a secret prompt'), utf8('one')));
-    putBodies(database, TEST_KEYS, capturedBodies('req_2', utf8('another prompt'), utf8('two')));
-    for (const row of database
-      .prepare('SELECT sealed FROM body_items UNION SELECT sealed FROM bodies')
-      .all()) {
-      assert.ok(row['sealed'] instanceof Uint8Array && !Buffer.from(row['sealed']).includes('prompt'));
-    }
-    database.exec(
-      "UPDATE bodies SET sealed = (SELECT sealed FROM bodies WHERE request_id = 'req_2') WHERE request_id = 'req_1'",
-    );
-    assert.throws(() => getBodies(database, TEST_KEYS, 'home', 'req_1'), { code: 'crypto_open_failed' });
+    putBodies(database, capturedBodies('req_1', utf8('a secret prompt'), utf8('a secret answer')));
+    const packs = database.prepare('SELECT sealed FROM body_packs').all();
+    assert.ok(packs.length > 0);
+    for (const { sealed } of packs)
+      assert.ok(sealed instanceof Uint8Array && !Buffer.from(sealed).includes('secret'));
   });
 });
 
-test('a missing item is reported as damage', () => {
+const attacks: readonly [what: string, sql: string, code: string][] = [
+  [
+    'bodies put in another’s place',
+    "UPDATE bodies SET (start, length) = (SELECT start, length FROM bodies WHERE request_id = 'req_2') WHERE request_id = 'req_1'",
+    'store_corrupt',
+  ],
+  [
+    'bodies moved to another tailnet',
+    "UPDATE bodies SET tailnet = 'work'; UPDATE body_packs SET tailnet = 'work'",
+    'crypto_open_failed',
+  ],
+  [
+    'packs exchanged',
+    'UPDATE body_packs SET sealed = (SELECT sealed FROM body_packs AS o WHERE o.id = 3 - body_packs.id)',
+    'crypto_open_failed',
+  ],
+  ['an item that points elsewhere', 'UPDATE body_items SET start = start + 1 WHERE id = 1', 'store_corrupt'],
+  ['an item beyond its pack', 'UPDATE body_items SET length = 999999 WHERE id = 1', 'store_corrupt'],
+  ['a missing item', 'DELETE FROM body_items WHERE id = 1', 'store_corrupt'],
+  ['a missing pack', 'DELETE FROM body_packs WHERE id = 1', 'store_corrupt'],
+];
+for (const [what, sql, code] of attacks) {
+  test(`reading finds ${what}`, () => {
+    withDatabase((database) => {
+      appendRequests(database, TEST_KEYS, {
+        rows: ['req_1', 'req_2'].map((id) => requestRow(id, { capture: 'full' })),
+        bodies: ['req_1', 'req_2'].map((id) =>
+          capturedBodies(id, utf8(`prompt of ${id}`), utf8(`answer to ${id}`)),
+        ),
+      });
+      putBodies(database, capturedBodies('req_3', utf8('a later one'), utf8('')));
+      database.exec(sql);
+      const tailnet = sql.includes("'work'") ? 'work' : 'home';
+      assert.throws(() => getBodies(database, TEST_KEYS, tailnet, 'req_1'), { code });
+    });
+  });
+}
+
+test('pieces of several principals and of more than one pack come back', () => {
   withDatabase((database) => {
-    putBodies(database, TEST_KEYS, capturedBodies('req_1', utf8('a'), utf8('b')));
-    database.exec('DELETE FROM body_items');
-    assert.throws(() => getBodies(database, TEST_KEYS, 'home', 'req_1'), { code: 'store_corrupt' });
+    const random = (): Uint8Array => globalThis.crypto.getRandomValues(new Uint8Array(50_000));
+    const all = Array.from({ length: 12 }, (_, i) => ({
+      ...capturedBodies(`req_${i}`, random(), random()),
+      principal: `local:${i % 3}`,
+    }));
+    const rows = all.map(({ requestId }) => requestRow(requestId, { capture: 'full' }));
+    appendRequests(database, TEST_KEYS, { rows, bodies: all });
+    for (const { requestId, request, response } of all) {
+      const stored = getBodies(database, TEST_KEYS, 'home', requestId);
+      assert.deepEqual([stored?.request, stored?.response], [request, response]);
+    }
   });
 });
 
@@ -96,6 +138,14 @@ test('100 turns of an agent take at most 5 % of the bytes sent, and every reques
     });
   });
 });
+
+function putBodies(database: Database, bodies: CapturedBodies): void {
+  database.transaction(() => {
+    const writer = new BodyWriter(database, TEST_KEYS);
+    writer.add(bodies);
+    writer.close();
+  });
+}
 
 function countItems(database: Database): number {
   return Number(database.prepare('SELECT count(*) AS n FROM body_items').get()?.['n']);

@@ -1,19 +1,19 @@
 /**
- * Bodies as items: each item once per tailnet, found by keyed hash, compressed, then sealed; an
- * exchange is a sealed manifest of item ids. What lies on disk shows sizes and which exchanges
- * share how many items, nothing else.
+ * Bodies as items: the items of a request each once per tailnet, found by keyed hash; an exchange
+ * is a manifest of item ids. Bytes lie in packs, compressed and sealed. What the file shows is
+ * sizes, and which exchanges share how many items, nothing else.
  */
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
-import { keyedHash, open, seal } from '../../../crypto/index.ts';
+import { constantTimeEqual, keyedHash } from '../../../crypto/index.ts';
 import { storeError } from '../../errors.ts';
 import type { CapturedBodies, StoredBodies } from '../../shapes.ts';
-import { bytesOf, intOf } from '../columns.ts';
+import { bytesOf, intOf, type SqlRow } from '../columns.ts';
 import type { Database } from '../database.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
+import { PackReader, PackWriter, type Place } from './packs.ts';
 import { ITEM_BYTES_MAX, splitRequest, splitResponse } from './split.ts';
 
 export interface BodyKeys {
-  /** Seals items and manifests. */
+  /** Seals packs. */
   readonly bodyKey: Uint8Array;
   /** Hashes items and conversations. */
   readonly bodyHashKey: Uint8Array;
@@ -21,27 +21,56 @@ export interface BodyKeys {
 
 /** 128 bits: with a secret key nobody can search for collisions. */
 const HASH_BYTES = 16;
-/** First byte of an opened item: how the rest is packed. */
-const PACKED_RAW = 0;
-const PACKED_ZSTD = 1;
-/** Below this, compression seldom gains. */
-const COMPRESS_BYTES_MIN = 64;
-/** Level 3: three times as fast as 6 for 3 % more bytes on agents' messages. */
-const ZSTD_LEVEL = 3;
 
-/** Stores the bodies of an exchange; within a transaction. Bodies that are there already stay. */
-export function putBodies(database: Database, keys: BodyKeys, bodies: CapturedBodies): void {
-  const { requestId, tailnet } = bodies;
-  const manifest = encodeManifest({
-    requestItems: splitRequest(bodies.request).map((item) => putItem(database, keys, tailnet, item)),
-    requestContentType: bodies.requestContentType,
-    responseItems: splitResponse(bodies.response).map((item) => putItem(database, keys, tailnet, item)),
-    responseContentType: bodies.responseContentType,
-    responseTruncated: bodies.responseTruncated,
-  });
-  database
-    .prepare('INSERT INTO bodies (request_id, tailnet, sealed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING')
-    .run(requestId, tailnet, seal(keys.bodyKey, pack(manifest), manifestContext(tailnet, requestId)));
+/** Stores bodies within one transaction; `close` must be called before its end. */
+export class BodyWriter {
+  readonly #database: Database;
+  readonly #keys: BodyKeys;
+  readonly #packs: PackWriter;
+
+  constructor(database: Database, keys: BodyKeys) {
+    this.#database = database;
+    this.#keys = keys;
+    this.#packs = new PackWriter(database, keys.bodyKey);
+  }
+
+  /** Adds the bodies of an exchange that has none yet; the bytes must not change until `close`. */
+  add(bodies: CapturedBodies): void {
+    const manifest = encodeManifest({
+      requestId: bodies.requestId,
+      requestItems: splitRequest(bodies.request).map((item) => this.#addOnce(bodies, item)),
+      requestContentType: bodies.requestContentType,
+      // An answer never comes again as the same bytes, so looking for it would be in vain.
+      responseItems: splitResponse(bodies.response).map((item) => this.#insert(bodies, item, null)),
+      responseContentType: bodies.responseContentType,
+      responseTruncated: bodies.responseTruncated,
+    });
+    if (manifest.byteLength > ITEM_BYTES_MAX)
+      throw storeError('store_invalid_row', 'the bodies have too many items');
+    const place = this.#packs.add(bodies.tailnet, bodies.principal, manifest);
+    this.#database
+      .prepare('INSERT INTO bodies (request_id, tailnet, pack, start, length) VALUES (?, ?, ?, ?, ?)')
+      .run(bodies.requestId, bodies.tailnet, place.pack, place.start, place.length);
+  }
+
+  close(): void {
+    this.#packs.close();
+  }
+
+  /** The id of an item, which is stored if the tailnet does not have it. */
+  #addOnce(bodies: CapturedBodies, item: Uint8Array): number {
+    const hash = itemHash(this.#keys, bodies.tailnet, item);
+    const known = this.#database.prepare('SELECT id FROM body_items WHERE hash = ?').get(hash);
+    return known === undefined ? this.#insert(bodies, item, hash) : intOf(known, 'id');
+  }
+
+  #insert(bodies: CapturedBodies, item: Uint8Array, hash: Uint8Array | null): number {
+    const place = this.#packs.add(bodies.tailnet, bodies.principal, item);
+    const { lastInsertRowid } = this.#database
+      .prepare('INSERT INTO body_items (hash, pack, start, length) VALUES (?, ?, ?, ?)')
+      .run(hash, place.pack, place.start, place.length);
+    return Number(lastInsertRowid);
+  }
 }
 
 /** The bodies of an exchange, byte for byte; null if none are kept. Throws `store_corrupt`, `crypto_open_failed`. */
@@ -52,53 +81,51 @@ export function getBodies(
   requestId: string,
 ): StoredBodies | null {
   const row = database
-    .prepare('SELECT sealed FROM bodies WHERE request_id = ? AND tailnet = ?')
+    .prepare('SELECT pack, start, length FROM bodies WHERE request_id = ? AND tailnet = ?')
     .get(requestId, tailnet);
   if (row === undefined) return null;
-  const manifest = decodeManifest(
-    unpack(
-      open(keys.bodyKey, bytesOf(row, 'sealed'), manifestContext(tailnet, requestId)),
-      MANIFEST_BYTES_MAX,
-    ),
-  );
+  const packs = new PackReader(database, keys.bodyKey, tailnet);
+  const manifest = decodeManifest(packs.read(placeOf(row)));
+  if (manifest.requestId !== requestId)
+    throw storeError('store_corrupt', `${requestId} has the bodies of another exchange`);
+  const join = (ids: readonly number[]): Uint8Array =>
+    joinItems(ids.map((id) => readItem(database, keys, tailnet, packs, id)));
   return {
-    request: joinItems(database, keys, tailnet, manifest.requestItems),
+    request: join(manifest.requestItems),
     requestContentType: manifest.requestContentType,
-    response: joinItems(database, keys, tailnet, manifest.responseItems),
+    response: join(manifest.responseItems),
     responseContentType: manifest.responseContentType,
     responseTruncated: manifest.responseTruncated,
   };
 }
 
-/** Two lists of at most 20,000 items and a few thousand chunks, with room. */
-const MANIFEST_BYTES_MAX = 1024 * 1024;
-
-/** The id of an item, which is stored if it is new. */
-function putItem(database: Database, keys: BodyKeys, tailnet: string, item: Uint8Array): number {
-  const hash = keyedHash(keys.bodyHashKey, ITEM_PURPOSE, Buffer.from(tailnet, 'utf8'), item).subarray(
-    0,
-    HASH_BYTES,
-  );
-  const known = database.prepare('SELECT id FROM body_items WHERE hash = ?').get(hash);
-  if (known !== undefined) return intOf(known, 'id');
-  const sealed = seal(keys.bodyKey, pack(item), itemContext(tailnet, hash));
-  const { lastInsertRowid } = database
-    .prepare('INSERT INTO body_items (hash, sealed) VALUES (?, ?)')
-    .run(hash, sealed);
-  return Number(lastInsertRowid);
+function readItem(
+  database: Database,
+  keys: BodyKeys,
+  tailnet: string,
+  packs: PackReader,
+  id: number,
+): Uint8Array {
+  const row = database.prepare('SELECT hash, pack, start, length FROM body_items WHERE id = ?').get(id);
+  if (row === undefined) throw storeError('store_corrupt', `item ${id} of a body is missing`);
+  const item = packs.read(placeOf(row));
+  if (row['hash'] !== null && !constantTimeEqual(itemHash(keys, tailnet, item), bytesOf(row, 'hash'))) {
+    throw storeError('store_corrupt', `item ${id} of a body does not have its hash`);
+  }
+  return item;
 }
 
 const ITEM_PURPOSE = Buffer.from('body-item', 'utf8');
 
-function joinItems(database: Database, keys: BodyKeys, tailnet: string, ids: readonly number[]): Uint8Array {
-  const statement = database.prepare('SELECT hash, sealed FROM body_items WHERE id = ?');
-  const items = ids.map((id) => {
-    const row = statement.get(id);
-    if (row === undefined) throw storeError('store_corrupt', `item ${id} of a body is missing`);
-    const context = itemContext(tailnet, bytesOf(row, 'hash'));
-    return unpack(open(keys.bodyKey, bytesOf(row, 'sealed'), context), ITEM_BYTES_MAX);
-  });
-  // An array of its own, not one of a pool: it is cloned to another thread with all that it is part of.
+function itemHash(keys: BodyKeys, tailnet: string, item: Uint8Array): Uint8Array {
+  return keyedHash(keys.bodyHashKey, ITEM_PURPOSE, Buffer.from(tailnet, 'utf8'), item).subarray(
+    0,
+    HASH_BYTES,
+  );
+}
+
+/** One array of its own, not one of a pool: it is cloned to another thread with all that it is part of. */
+function joinItems(items: readonly Uint8Array[]): Uint8Array {
   const body = new Uint8Array(items.reduce((sum, item) => sum + item.byteLength, 0));
   let at = 0;
   for (const item of items) {
@@ -108,32 +135,6 @@ function joinItems(database: Database, keys: BodyKeys, tailnet: string, ids: rea
   return body;
 }
 
-function pack(bytes: Uint8Array): Uint8Array {
-  if (bytes.byteLength >= COMPRESS_BYTES_MIN) {
-    const compressed = zstdCompressSync(bytes, {
-      params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_contentSizeFlag]: 0 },
-    });
-    if (compressed.byteLength < bytes.byteLength) return Buffer.concat([Buffer.of(PACKED_ZSTD), compressed]);
-  }
-  return Buffer.concat([Buffer.of(PACKED_RAW), bytes]);
-}
-
-function unpack(packed: Uint8Array, bytesMax: number): Uint8Array {
-  const rest = packed.subarray(1);
-  switch (packed[0]) {
-    case PACKED_RAW:
-      return rest;
-    case PACKED_ZSTD:
-      return zstdDecompressSync(rest, { maxOutputLength: bytesMax });
-    default:
-      throw storeError('store_corrupt', 'an item of a body is packed in an unknown way');
-  }
-}
-
-function itemContext(tailnet: string, hash: Uint8Array): string {
-  return JSON.stringify(['body-item', tailnet, Buffer.from(hash).toString('hex')]);
-}
-
-function manifestContext(tailnet: string, requestId: string): string {
-  return JSON.stringify(['body-manifest', tailnet, requestId]);
+function placeOf(row: SqlRow): Place {
+  return { pack: intOf(row, 'pack'), start: intOf(row, 'start'), length: intOf(row, 'length') };
 }

@@ -5,7 +5,8 @@
  * | ----------------- | --------------------------------------------------------------- |
  * | version           | 1 byte, 1                                                       |
  * | flags             | 1 byte; bit 0: the answer was cut off at the capture limit      |
- * | request type      | varint n + 1, then n bytes of UTF-8; 0 is null                  |
+ * | request id        | varint n + 1, then n bytes of UTF-8                             |
+ * | request type      | the same; 0 is null                                             |
  * | answer type       | the same                                                        |
  * | request items     | varint count, then each id as zigzag difference from the former |
  * | answer items      | the same                                                        |
@@ -19,6 +20,8 @@ const VERSION = 1;
 const FLAG_TRUNCATED = 1;
 
 export interface Manifest {
+  /** Whose manifest it is, so that one that was put in another's place is noticed. */
+  readonly requestId: string;
   readonly requestItems: readonly number[];
   readonly requestContentType: string | null;
   readonly responseItems: readonly number[];
@@ -28,6 +31,7 @@ export interface Manifest {
 
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const bytes: number[] = [VERSION, manifest.responseTruncated ? FLAG_TRUNCATED : 0];
+  writeText(bytes, manifest.requestId);
   writeText(bytes, manifest.requestContentType);
   writeText(bytes, manifest.responseContentType);
   writeItems(bytes, manifest.requestItems);
@@ -41,6 +45,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
   if (bytes[0] !== VERSION) throw corrupt();
   const manifest = {
     responseTruncated: ((bytes[1] ?? 0) & FLAG_TRUNCATED) !== 0,
+    requestId: readText(reader) ?? '',
     requestContentType: readText(reader),
     responseContentType: readText(reader),
     requestItems: readItems(reader),

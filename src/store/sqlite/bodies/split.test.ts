@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { ITEM_BYTES_MAX, splitRequest, splitResponse } from './split.ts';
 
 const utf8 = (text: string): Uint8Array => Buffer.from(text, 'utf8');

@@ -68,17 +68,29 @@ CREATE INDEX requests_outcome ON requests (tailnet, outcome, started_at);
 CREATE INDEX requests_reason ON requests (tailnet, reason, started_at) WHERE reason IS NOT NULL;
 CREATE INDEX requests_response ON requests (tailnet, response_id) WHERE response_id IS NOT NULL;
 
--- Pieces of bodies, each once per tailnet; the keyed hash covers the tailnet.
-CREATE TABLE body_items (
+-- Bytes of new items and manifests, compressed and sealed together.
+CREATE TABLE body_packs (
   id INTEGER PRIMARY KEY,
-  hash BLOB NOT NULL UNIQUE,
+  tailnet TEXT NOT NULL,
+  principal TEXT NOT NULL, -- whose exchange brought them
   sealed BLOB NOT NULL
 ) STRICT;
--- Which items make up the two bodies of a request.
+-- Pieces of bodies; those of requests each once per tailnet, by keyed hash (which covers the tailnet).
+CREATE TABLE body_items (
+  id INTEGER PRIMARY KEY,
+  hash BLOB,
+  pack INTEGER NOT NULL,
+  start INTEGER NOT NULL,
+  length INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX body_items_hash ON body_items (hash) WHERE hash IS NOT NULL;
+-- Where the manifest of an exchange lies: which items make up its two bodies.
 CREATE TABLE bodies (
   request_id TEXT PRIMARY KEY,
   tailnet TEXT NOT NULL,
-  sealed BLOB NOT NULL
+  pack INTEGER NOT NULL,
+  start INTEGER NOT NULL,
+  length INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Keyed hashes of conversations as far as they went, for finding the session of the next turn.
