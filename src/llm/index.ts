@@ -9,7 +9,8 @@ export {
 } from './echo/index.ts';
 export { renderRefusal, renderStreamError, type Refusal, type RenderedRefusal } from './errors.ts';
 export { createMeter, createUsageStripper, type MeterOptions, type UsageStripper } from './formats/index.ts';
-export type { Meter, MeterResult } from './meter.ts';
+export type { BatchModelUsage, BatchResults, Meter, MeterResult, NamedObject } from './meter.ts';
+export { boundaryOf, readMultipartFields, type MultipartFields } from './multipart-fields.ts';
 export {
   renderModel,
   renderModels,
@@ -36,11 +37,13 @@ export {
   isBodyProblem,
   readRequestBody,
   replaceModel,
+  withMembers,
   type BodyEdits,
   type BodyFacts,
   type BodyProblem,
   type BodyProblemCode,
+  type PlainBodyFacts,
 } from './request-body.ts';
-export type { Dialect, Format, SurfaceMatch } from './surface.ts';
+export type { Dialect, Format, ObjectKind, SurfaceMatch } from './surface.ts';
 export { isSurfaceMiss, matchSurface, type SurfaceMiss, type SurfaceMissReason } from './surfaces.ts';
 export type { Usage } from './usage.ts';

@@ -29,21 +29,23 @@ export function boundaryOf(contentType: string | null): string | null {
 }
 
 /**
- * The spans of the fields `names`, each at most once and without a file name. A looked-for field
- * that comes twice makes the form malformed: parsers differ on which counts.
+ * The spans of the fields `names`, each at most once and without a file name, and of the files
+ * `fileNames`, each at most once and with one. A looked-for part that comes twice makes the form
+ * malformed: parsers differ on which counts.
  */
 export function readMultipartFields(
   body: Buffer,
   boundary: string,
   names: readonly string[],
+  fileNames: readonly string[] = [],
 ): MultipartFields {
   const spans = new Map<string, JsonSpan>();
   const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
   const opening = delimiter.subarray(2);
-  let at = body.subarray(0, opening.length).equals(opening)
-    ? opening.length
-    : afterDelimiter(body, delimiter, 0);
-  if (at < 0) return { malformed: 'it does not begin with its boundary', offset: 0 };
+  // A preamble (RFC 2046 section 5.1.1) is for nobody: a server that reads another format would see it alone.
+  if (!body.subarray(0, opening.length).equals(opening))
+    return { malformed: 'it does not begin with its boundary', offset: 0 };
+  let at = opening.length;
   for (let parts = 0; parts < PARTS_MAX; parts += 1) {
     if (body[at] === DASH && body[at + 1] === DASH) return { spans };
     const headersStart = lineEnd(body, at);
@@ -63,17 +65,18 @@ export function readMultipartFields(
       if (end - start > FIELD_MAX) return { malformed: `the field "${wanted}" is too long`, offset: start };
       spans.set(wanted, { start, end });
     }
+    const file = fileNames.find((candidate) => candidate === part.name.toLowerCase());
+    if (file !== undefined) {
+      if (spans.has(file) || part.name !== file || !part.isFile)
+        return { malformed: `it must have one file "${file}"`, offset: headersStart };
+      spans.set(file, { start, end });
+    }
     at = end + delimiter.length;
   }
   return { malformed: `it has more than ${PARTS_MAX} parts`, offset: at };
 }
 
 const DASH = 0x2d;
-
-function afterDelimiter(body: Buffer, delimiter: Buffer, from: number): number {
-  const at = body.indexOf(delimiter, from);
-  return at < 0 ? -1 : at + delimiter.length;
-}
 
 /** The offset after the line end at `at`, white space before it allowed; -1 if there is none. */
 function lineEnd(body: Buffer, at: number): number {
@@ -90,7 +93,8 @@ function readPartName(headers: string): { readonly name: string; readonly isFile
   const value = /^[^:]*:\s*form-data\s*(;.*)$/i.exec(line)?.[1];
   const parameters = value === undefined ? null : readParameters(value);
   const name = parameters?.get('name');
-  if (parameters === null || name === undefined) return null;
+  // Escapes, percent signs and extended names (RFC 8187) are undone by some servers and not by others.
+  if (parameters === null || name === undefined || parameters.has('name*') || /[\\%]/.test(name)) return null;
   return { name, isFile: parameters.has('filename') || parameters.has('filename*') };
 }
 

@@ -8,10 +8,12 @@
 import { isUtf8 } from 'node:buffer';
 import {
   JsonScanError,
+  KeyWatch,
   scanJsonDocument,
   scanJsonObject,
   type JsonMember,
   type JsonSpan,
+  type KeyGroups,
 } from '../wire/json-scan.ts';
 import { boundaryOf, readMultipartFields } from './multipart-fields.ts';
 import type { SurfaceMatch } from './surface.ts';
@@ -33,6 +35,8 @@ export interface BodyFacts {
   readonly hasTools: boolean;
   /** Id of a stored response that the request goes on from; the caller must own it. */
   readonly previousResponseId: string | null;
+  /** Bits of the watched groups of keys that a JSON body has at any depth (`KeyWatch`); all bits where nobody watched. */
+  readonly watchedKeys: number;
   /** The member's bytes in `bytes`, or null if the body has no such top-level member. */
   span(key: string): JsonSpan | null;
   /** The member's parsed value, or undefined; parses only that member. */
@@ -40,6 +44,9 @@ export interface BodyFacts {
   /** The whole body parsed, on first use and then kept; `{}` for multipart. */
   value(): Readonly<Record<string, unknown>>;
 }
+
+/** All bits: a body whose keys nobody looked at may have any. */
+const NOT_WATCHED = -1;
 
 /** Why a body is refused. */
 export type BodyProblemCode =
@@ -90,6 +97,18 @@ const WATCHED_KEYS: ReadonlySet<string> = new Set([
 /** Members whose presence means that tools are declared. */
 const TOOL_KEYS = ['tools', 'functions', 'toolConfig', 'mcp_servers'] as const;
 
+/**
+ * Formats that have forms. A form elsewhere would be read by us and not by a server that takes every
+ * body for JSON.
+ */
+const FORM_FORMATS: ReadonlySet<string> = new Set([
+  'openai_images',
+  'openai_audio_transcription',
+  'openai_files',
+  'openai_objects',
+  'anthropic_files',
+]);
+
 /** Formats whose body may leave the model out because the provider has a default. */
 const MODEL_OPTIONAL: ReadonlySet<string> = new Set(['openai_images', 'openai_moderations']);
 
@@ -101,13 +120,18 @@ export function readRequestBody(
   bytes: Uint8Array,
   match: SurfaceMatch,
   contentType: string | null = null,
+  watched: KeyGroups | null = null,
 ): BodyFacts | BodyProblem {
   if (bytes.length === 0) return problem('body_empty', 'the request has no body');
   const boundary = boundaryOf(contentType);
-  if (boundary !== null) return readMultipartBody(bytes, match, boundary);
+  if (boundary !== null) {
+    return FORM_FORMATS.has(match.format)
+      ? readMultipartBody(bytes, match, boundary)
+      : problem('form_malformed', 'this path takes JSON, not a form');
+  }
   if (!isUtf8(bytes)) return problem('body_not_utf8', 'the body is not valid UTF-8');
   try {
-    return readJsonBody(bytes, match);
+    return readJsonBody(bytes, match, watched === null ? null : new KeyWatch(watched));
   } catch (error) {
     if (!(error instanceof JsonScanError)) throw error;
     if (error.code === 'json_limit')
@@ -116,8 +140,12 @@ export function readRequestBody(
   }
 }
 
-function readJsonBody(bytes: Uint8Array, match: SurfaceMatch): BodyFacts | BodyProblem {
-  const members = scanJsonDocument(bytes);
+function readJsonBody(
+  bytes: Uint8Array,
+  match: SurfaceMatch,
+  watch: KeyWatch | null,
+): BodyFacts | BodyProblem {
+  const members = scanJsonDocument(bytes, watch);
   const wrongKey = checkKeys(members);
   if (wrongKey !== null) return wrongKey;
   const byKey = new Map(members.map((member) => [member.key, member]));
@@ -136,8 +164,7 @@ function readJsonBody(bytes: Uint8Array, match: SurfaceMatch): BodyFacts | BodyP
   if (previous !== null && typeof previous !== 'string') return wrongType('previous_response_id', 'a string');
 
   const modelMember = match.modelInBody ? byKey.get('model') : undefined;
-  let value: Readonly<Record<string, unknown>> | null = null;
-  return {
+  return withMembers(bytes, {
     kind: 'json',
     model,
     stream,
@@ -146,14 +173,36 @@ function readJsonBody(bytes: Uint8Array, match: SurfaceMatch): BodyFacts | BodyP
     modelSpan: modelMember === undefined ? null : valueSpan(modelMember),
     hasTools: TOOL_KEYS.some((key) => byKey.has(key)),
     previousResponseId: previous,
+    watchedKeys: watch?.mask ?? NOT_WATCHED,
+  });
+}
+
+/** The facts that are plain data, so that they can go from one thread to another. */
+export type PlainBodyFacts = Omit<BodyFacts, 'span' | 'member' | 'value'>;
+
+/** Plain facts with access to the members of the bytes that they were read from. */
+export function withMembers(bytes: Uint8Array, plain: PlainBodyFacts): BodyFacts {
+  const { members } = plain;
+  const find = (key: string): JsonMember | undefined => members.find((member) => member.key === key);
+  const parse = (key: string): unknown => {
+    const member = find(key);
+    return member === undefined ? undefined : parseSpan(bytes, member);
+  };
+  let value: Readonly<Record<string, unknown>> | null = null;
+  return {
+    ...plain,
     span: (key) => {
-      const member = byKey.get(key);
+      const member = find(key);
       return member === undefined ? null : valueSpan(member);
     },
     member: parse,
-    value: () => (value ??= Object.fromEntries(members.map(({ key }) => [key, parse(key)]))),
+    value: () =>
+      (value ??= Object.fromEntries(members.map((member) => [member.key, parseSpan(bytes, member)]))),
   };
 }
+
+/** Keys that are their own folding. */
+const LOWER_CASE = /^[a-z0-9_]*$/;
 
 function checkKeys(members: readonly JsonMember[]): BodyProblem | null {
   const seen = new Set<string>();
@@ -166,7 +215,7 @@ function checkKeys(members: readonly JsonMember[]): BodyProblem | null {
       );
     }
     seen.add(key);
-    if (WATCHED_KEYS.has(key)) continue;
+    if (WATCHED_KEYS.has(key) || LOWER_CASE.test(key)) continue;
     // Both foldings: `ſ` (U+017F) becomes `S` only in upper case, `K` (U+212A) `k` only in lower.
     const folded = [key.toLowerCase(), key.toUpperCase().toLowerCase()].find((name) =>
       WATCHED_KEYS.has(name),
@@ -234,7 +283,7 @@ function readMultipartBody(
   if (model !== null && typeof model === 'object') return model;
   const stream = read(fields.spans.get('stream')) ?? 'false';
   if (!/^(?:true|false|1|0|True|False)$/.test(stream)) return wrongType('stream', 'a boolean');
-  return {
+  return withMembers(bytes, {
     kind: 'multipart',
     model,
     stream: match.stream ?? /^(?:true|1|True)$/.test(stream),
@@ -243,10 +292,8 @@ function readMultipartBody(
     modelSpan,
     hasTools: false,
     previousResponseId: null,
-    span: () => null,
-    member: () => undefined,
-    value: () => ({}),
-  };
+    watchedKeys: NOT_WATCHED,
+  });
 }
 
 /** What to change in a body. */

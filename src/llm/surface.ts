@@ -26,11 +26,29 @@ export type Format =
   | 'gemini_generate_content'
   | 'gemini_count_tokens'
   | 'gemini_embed_content'
+  | 'gemini_caches'
   | 'google_generate_content'
   | 'google_raw_predict'
   | 'bedrock_model_invoke'
   | 'bedrock_converse'
   | 'models';
+
+/** Kinds of objects that providers keep beyond a request. `item` is one of a stored response or conversation. */
+export type ObjectKind =
+  | 'response'
+  | 'conversation'
+  | 'item'
+  | 'file'
+  | 'batch'
+  | 'container'
+  | 'vector_store'
+  | 'cache'
+  | 'message_batch'
+  | 'upload'
+  | 'skill'
+  | 'audio'
+  | 'prompt'
+  | 'assistant';
 
 /** A route of the LLM surface, matched. */
 export interface SurfaceMatch {
@@ -46,4 +64,9 @@ export interface SurfaceMatch {
   readonly action: string;
   /** Id of a provider object in the path (response, file, batch); else null. */
   readonly objectId: string | null;
+  /**
+   * What the path is about, on routes of provider objects: the kind of `objectId`, or of what a
+   * collection makes and lists. Absent elsewhere.
+   */
+  readonly objectKind?: ObjectKind;
 }

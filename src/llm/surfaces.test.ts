@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { isSurfaceMiss, matchSurface, type SurfaceMiss } from './surfaces.ts';
 import type { SurfaceMatch } from './surface.ts';
 
@@ -36,17 +36,80 @@ const ROUTES: readonly [string, string, string, string | null, boolean | null, s
   ['GET /v1/models/meta-llama%2Fllama-4', 'models', 'openai', 'meta-llama/llama-4', false, ''],
   ['GET /v1beta/models', 'models', 'google', null, false, ''],
   ['GET /v1beta/models/gemini-x', 'models', 'google', 'gemini-x', false, ''],
-  ['POST /v1beta/models/gemini-x:generateContent', 'gemini_generate_content', 'google', 'gemini-x', false, 'generateContent'],
-  ['POST /v1/models/a%2Fb:streamGenerateContent', 'gemini_generate_content', 'google', 'a/b', true, 'streamGenerateContent'],
+  [
+    'POST /v1beta/models/gemini-x:generateContent',
+    'gemini_generate_content',
+    'google',
+    'gemini-x',
+    false,
+    'generateContent',
+  ],
+  [
+    'POST /v1/models/a%2Fb:streamGenerateContent',
+    'gemini_generate_content',
+    'google',
+    'a/b',
+    true,
+    'streamGenerateContent',
+  ],
   ['POST /v1beta/models/g:countTokens', 'gemini_count_tokens', 'google', 'g', false, 'countTokens'],
   ['POST /v1beta/models/g:embedContent', 'gemini_embed_content', 'google', 'g', false, 'embedContent'],
-  ['POST /v1/projects/p/locations/us-east1/publishers/google/models/g:generateContent', 'google_generate_content', 'google', 'g', false, 'generateContent'],
-  ['POST /projects/_aperture_auto_vertex_project_id_/locations/l/publishers/anthropic/models/c@20250101:streamRawPredict', 'google_raw_predict', 'google', 'c@20250101', true, 'streamRawPredict'],
-  ['POST /v1/projects/p/locations/l/publishers/anthropic/models/c:rawPredict', 'google_raw_predict', 'google', 'c', false, 'rawPredict'],
-  ['POST /v1beta1/publishers/google/models/g:streamGenerateContent', 'google_generate_content', 'google', 'g', true, 'streamGenerateContent'],
-  ['POST /bedrock/model/anthropic.claude-v1:0/invoke', 'bedrock_model_invoke', 'bedrock', 'anthropic.claude-v1:0', false, 'invoke'],
-  ['POST /model/m/invoke-with-response-stream', 'bedrock_model_invoke', 'bedrock', 'm', true, 'invoke-with-response-stream'],
-  ['POST /bedrock/model/arn%3Aaws%3Abedrock%3Aus%3A1%3Ainference-profile%2Fx/converse', 'bedrock_converse', 'bedrock', 'arn:aws:bedrock:us:1:inference-profile/x', false, 'converse'],
+  [
+    'POST /v1/projects/p/locations/us-east1/publishers/google/models/g:generateContent',
+    'google_generate_content',
+    'google',
+    'g',
+    false,
+    'generateContent',
+  ],
+  [
+    'POST /projects/_aperture_auto_vertex_project_id_/locations/l/publishers/anthropic/models/c@20250101:streamRawPredict',
+    'google_raw_predict',
+    'google',
+    'c@20250101',
+    true,
+    'streamRawPredict',
+  ],
+  [
+    'POST /v1/projects/p/locations/l/publishers/anthropic/models/c:rawPredict',
+    'google_raw_predict',
+    'google',
+    'c',
+    false,
+    'rawPredict',
+  ],
+  [
+    'POST /v1beta1/publishers/google/models/g:streamGenerateContent',
+    'google_generate_content',
+    'google',
+    'g',
+    true,
+    'streamGenerateContent',
+  ],
+  [
+    'POST /bedrock/model/anthropic.claude-v1:0/invoke',
+    'bedrock_model_invoke',
+    'bedrock',
+    'anthropic.claude-v1:0',
+    false,
+    'invoke',
+  ],
+  [
+    'POST /model/m/invoke-with-response-stream',
+    'bedrock_model_invoke',
+    'bedrock',
+    'm',
+    true,
+    'invoke-with-response-stream',
+  ],
+  [
+    'POST /bedrock/model/arn%3Aaws%3Abedrock%3Aus%3A1%3Ainference-profile%2Fx/converse',
+    'bedrock_converse',
+    'bedrock',
+    'arn:aws:bedrock:us:1:inference-profile/x',
+    false,
+    'converse',
+  ],
   ['POST /bedrock/model/a/b/converse-stream', 'bedrock_converse', 'bedrock', 'a/b', true, 'converse-stream'],
   ['GET /inference-profiles', 'models', 'bedrock', null, false, 'inference-profiles'],
   ['HEAD /api/hello', 'models', 'anthropic', null, false, 'hello'],
@@ -55,7 +118,11 @@ const ROUTES: readonly [string, string, string, string | null, boolean | null, s
 test('every path of the surface is matched with its format, dialect and model', () => {
   for (const [line, format, dialect, model, stream, action] of ROUTES) {
     const found = match(line);
-    assert.deepEqual([found.format, found.dialect, found.model, found.stream, found.action], [format, dialect, model, stream, action], line);
+    assert.deepEqual(
+      [found.format, found.dialect, found.model, found.stream, found.action],
+      [format, dialect, model, stream, action],
+      line,
+    );
   }
 });
 
@@ -68,19 +135,42 @@ test('anthropic-version decides the dialect of the paths that both providers hav
   assert.equal(match('POST /v1/chat/completions', true).dialect, 'openai');
 });
 
+test("Google's client asks for Gemini's list on /v1/models too", () => {
+  for (const [path, dialect] of [
+    ['/v1/models', 'google'],
+    ['/v1/models/m', 'google'],
+    ['/v1/files', 'openai'],
+  ] as const) {
+    const found = matchSurface('GET', path, false, true);
+    assert.equal(found.dialect, dialect);
+  }
+  assert.equal(matchSurface('GET', '/v1/models', true, true).dialect, 'anthropic');
+});
+
 test('ids of provider objects are taken from the path', () => {
   const found = match('GET /v1/responses/resp_1');
   assert.deepEqual([found.format, found.objectId, found.action], ['openai_objects', 'resp_1', '']);
   assert.equal(match('GET /v1/files/file-1/content').action, 'content');
   assert.equal(match('POST /v1/batches/batch_1/cancel').objectId, 'batch_1');
   assert.equal(match('GET /v1/messages/batches/msgbatch_1/results').action, 'results');
-  for (const line of ['GET /v1/files/..', 'GET /v1/files/a%2Fb', 'GET /v1/files/', 'GET /v1/files/a/', 'GET /v1/files/a/other']) {
+  for (const line of [
+    'GET /v1/files/..',
+    'GET /v1/files/a%2Fb',
+    'GET /v1/files/',
+    'GET /v1/files/a/',
+    'GET /v1/files/a/other',
+  ]) {
     assert.equal(miss(line).miss, 'unknown_path', line);
   }
 });
 
 test('a doubled version is a miss that says so', () => {
-  for (const line of ['POST /v1/v1/messages', 'POST /v1/v1/chat/completions', 'POST /v1/v1beta/models/g:generateContent', 'GET /v1/v1']) {
+  for (const line of [
+    'POST /v1/v1/messages',
+    'POST /v1/v1/chat/completions',
+    'POST /v1/v1beta/models/g:generateContent',
+    'GET /v1/v1',
+  ]) {
     const found = miss(line);
     assert.deepEqual([found.miss, found.status], ['doubled_version', 404]);
     assert.match(found.message, /base URL/);
@@ -98,13 +188,36 @@ test('a wrong method is told apart from an unknown path', () => {
 });
 
 test('a model id cannot climb out of its path or split it', () => {
-  for (const id of ['..', '../x', 'a/../b', 'a//b', '%2e%2e', 'a%2f..%2fb', 'a%00b', 'a%0d%0ab', 'a%3Fb', 'a%5Cb', '%', '%zz', '/a']) {
+  for (const id of [
+    '..',
+    '../x',
+    'a/../b',
+    'a//b',
+    '%2e%2e',
+    'a%2f..%2fb',
+    'a%00b',
+    'a%0d%0ab',
+    'a%3Fb',
+    'a%5Cb',
+    '%',
+    '%zz',
+    '/a',
+  ]) {
     assert.equal(miss(`GET /v1beta/models/${id}`).miss, 'bad_model_id', id);
     assert.equal(miss(`POST /bedrock/model/${id}/converse`).miss, 'bad_model_id', id);
   }
-  assert.equal(miss('POST /v1/projects/../locations/l/publishers/google/models/g:generateContent').miss, 'unknown_path');
+  assert.equal(
+    miss('POST /v1/projects/../locations/l/publishers/google/models/g:generateContent').miss,
+    'unknown_path',
+  );
 });
 
 test('no path makes it throw', () => {
-  fc.assert(fc.property(fc.string(), fc.string({ unit: 'binary' }), (method, path) => void matchSurface(method, `/v1/${path}`, false)));
+  fc.assert(
+    fc.property(
+      fc.string(),
+      fc.string({ unit: 'binary' }),
+      (method, path) => void matchSurface(method, `/v1/${path}`, false),
+    ),
+  );
 });

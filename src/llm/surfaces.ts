@@ -4,7 +4,7 @@
  * their clients send them. Left out: the gateway's own paths and everything not in the tables,
  * which is a miss.
  */
-import type { Dialect, Format, SurfaceMatch } from './surface.ts';
+import type { Dialect, Format, ObjectKind, SurfaceMatch } from './surface.ts';
 
 /** Why a path is no route. */
 export type SurfaceMissReason = 'unknown_path' | 'doubled_version' | 'method_not_allowed' | 'bad_model_id';
@@ -40,12 +40,16 @@ interface FixedRoute {
   readonly action?: string;
   /** Format for callers that send `anthropic-version`. */
   readonly anthropic?: Format;
+  /** What the path makes and lists. */
+  readonly objectKind?: ObjectKind;
 }
 
 const GET = ['GET', 'HEAD'] as const;
 const POST = ['POST'] as const;
 const GET_POST = ['GET', 'HEAD', 'POST'] as const;
 const GET_DELETE = ['GET', 'HEAD', 'DELETE'] as const;
+const GET_POST_DELETE = ['GET', 'HEAD', 'POST', 'DELETE'] as const;
+const GET_PATCH_DELETE = ['GET', 'HEAD', 'PATCH', 'DELETE'] as const;
 
 function generation(format: Format, dialect: Dialect, stream: boolean | null, action = ''): FixedRoute {
   return { methods: POST, format, dialect, modelInBody: true, stream, action };
@@ -68,14 +72,46 @@ const FIXED: ReadonlyMap<string, FixedRoute> = new Map<string, FixedRoute>([
   ['/v1/moderations', generation('openai_moderations', 'openai', false)],
   [
     '/v1/files',
-    { methods: GET_POST, format: 'openai_files', dialect: 'openai', anthropic: 'anthropic_files' },
+    {
+      methods: GET_POST,
+      format: 'openai_files',
+      dialect: 'openai',
+      anthropic: 'anthropic_files',
+      objectKind: 'file',
+    },
   ],
-  ['/v1/batches', { methods: GET_POST, format: 'openai_batches', dialect: 'openai' }],
+  ['/v1/uploads', { methods: POST, format: 'openai_files', dialect: 'openai', objectKind: 'upload' }],
+  ['/v1/batches', { methods: GET_POST, format: 'openai_batches', dialect: 'openai', objectKind: 'batch' }],
+  [
+    '/v1/conversations',
+    { methods: POST, format: 'openai_objects', dialect: 'openai', objectKind: 'conversation' },
+  ],
+  [
+    '/v1/containers',
+    { methods: GET_POST, format: 'openai_objects', dialect: 'openai', objectKind: 'container' },
+  ],
   ['/v1/messages', generation('anthropic_messages', 'anthropic', null)],
   ['/v1/messages/count_tokens', generation('anthropic_count_tokens', 'anthropic', false)],
-  ['/v1/messages/batches', { methods: GET_POST, format: 'anthropic_batches', dialect: 'anthropic' }],
+  [
+    '/v1/messages/batches',
+    {
+      methods: GET_POST,
+      format: 'anthropic_batches',
+      dialect: 'anthropic',
+      objectKind: 'message_batch',
+    },
+  ],
   ['/v1/models', { methods: GET, format: 'models', dialect: 'openai', anthropic: 'models' }],
   ['/v1beta/models', { methods: GET, format: 'models', dialect: 'google' }],
+  [
+    '/v1beta/cachedContents',
+    {
+      methods: GET_POST,
+      format: 'gemini_caches',
+      dialect: 'google',
+      objectKind: 'cache',
+    },
+  ],
   ['/api/hello', { methods: GET, format: 'models', dialect: 'anthropic', action: 'hello' }],
   [
     '/inference-profiles',
@@ -87,36 +123,81 @@ const FIXED: ReadonlyMap<string, FixedRoute> = new Map<string, FixedRoute>([
   ],
 ]);
 
-/** Routes with the id of a provider object: prefix, then the id, then one of `actions`. */
+/**
+ * Routes with the id of a provider object: prefix, then the id, then one of `actions`. What lies
+ * inside an object (the files of a container, the items of a conversation) is named below it and
+ * belongs to whom the object belongs.
+ */
 interface ObjectRoute {
   readonly prefix: string;
+  readonly kind: ObjectKind;
   readonly format: Format;
   readonly dialect: Dialect;
   readonly anthropic?: Format;
-  /** Methods by what follows the id; '' is the object itself. */
+  /** Stands before the id of the path where bodies and answers name the object. */
+  readonly idPrefix?: string;
+  /** Methods by what follows the id: '' is the object itself, `*` the id of something inside it. */
   readonly actions: Readonly<Record<string, readonly string[]>>;
 }
 
 const OBJECTS: readonly ObjectRoute[] = [
   {
     prefix: '/v1/responses/',
+    kind: 'response',
     format: 'openai_objects',
     dialect: 'openai',
     actions: { '': GET_DELETE, cancel: POST, input_items: GET },
   },
   {
+    prefix: '/v1/conversations/',
+    kind: 'conversation',
+    format: 'openai_objects',
+    dialect: 'openai',
+    actions: { '': GET_POST_DELETE, items: GET_POST, 'items/*': GET_DELETE },
+  },
+  {
+    prefix: '/v1/containers/',
+    kind: 'container',
+    format: 'openai_objects',
+    dialect: 'openai',
+    actions: { '': GET_DELETE, files: GET_POST, 'files/*': GET_DELETE, 'files/*/content': GET },
+  },
+  {
     prefix: '/v1/files/',
+    kind: 'file',
     format: 'openai_files',
     dialect: 'openai',
     anthropic: 'anthropic_files',
     actions: { '': GET_DELETE, content: GET },
   },
-  { prefix: '/v1/batches/', format: 'openai_batches', dialect: 'openai', actions: { '': GET, cancel: POST } },
+  {
+    prefix: '/v1/uploads/',
+    kind: 'upload',
+    format: 'openai_files',
+    dialect: 'openai',
+    actions: { parts: POST, complete: POST, cancel: POST },
+  },
+  {
+    prefix: '/v1/batches/',
+    kind: 'batch',
+    format: 'openai_batches',
+    dialect: 'openai',
+    actions: { '': GET, cancel: POST },
+  },
   {
     prefix: '/v1/messages/batches/',
+    kind: 'message_batch',
     format: 'anthropic_batches',
     dialect: 'anthropic',
     actions: { '': GET_DELETE, cancel: POST, results: GET },
+  },
+  {
+    prefix: '/v1beta/cachedContents/',
+    kind: 'cache',
+    format: 'gemini_caches',
+    dialect: 'google',
+    idPrefix: 'cachedContents/',
+    actions: { '': GET_PATCH_DELETE },
   },
 ];
 
@@ -159,16 +240,19 @@ const DOUBLED_VERSION = /^\/v1(?:beta1?|alpha)?\/v1(?:beta1?|alpha)?(?:\/|$)/;
 /**
  * Finds the route of a request. `path` is as on the wire, without its query; `hasAnthropicVersion`
  * says whether the caller sent `anthropic-version`, which decides the dialect of the paths that
- * OpenAI and Anthropic share. Never throws.
+ * OpenAI and Anthropic share; `hasGoogleClient`, whether it sent `x-goog-api-client` or
+ * `x-goog-api-key`, does so for `/v1/models`, where `@google/genai` asks for Gemini's list.
+ * Never throws.
  */
 export function matchSurface(
   method: string,
   path: string,
   hasAnthropicVersion: boolean,
+  hasGoogleClient = false,
 ): SurfaceMatch | SurfaceMiss {
   const fixed = FIXED.get(path);
   if (fixed !== undefined) {
-    const dialect = hasAnthropicVersion && fixed.anthropic !== undefined ? 'anthropic' : fixed.dialect;
+    const dialect = fixedDialect(fixed, path, hasAnthropicVersion, hasGoogleClient);
     if (!fixed.methods.includes(method)) return methodMiss(dialect, method, fixed.methods);
     return {
       format: dialect === 'anthropic' ? (fixed.anthropic ?? fixed.format) : fixed.format,
@@ -178,6 +262,7 @@ export function matchSurface(
       stream: fixed.stream === undefined ? false : fixed.stream,
       action: fixed.action ?? '',
       objectId: null,
+      ...(fixed.objectKind === undefined ? {} : { objectKind: fixed.objectKind }),
     };
   }
   const dialect = dialectOf(path, hasAnthropicVersion);
@@ -187,9 +272,19 @@ export function matchSurface(
     matchObject(method, path, hasAnthropicVersion) ??
     matchBedrock(method, path) ??
     matchVertex(method, path) ??
-    matchModels(method, path, dialect) ??
+    matchModels(method, path, hasGoogleClient && dialect === 'openai' ? 'google' : dialect) ??
     unknownPath(dialect)
   );
+}
+
+function fixedDialect(
+  route: FixedRoute,
+  path: string,
+  hasAnthropicVersion: boolean,
+  hasGoogleClient: boolean,
+): Dialect {
+  if (hasAnthropicVersion && route.anthropic !== undefined) return 'anthropic';
+  return hasGoogleClient && path === '/v1/models' ? 'google' : route.dialect;
 }
 
 function matchObject(
@@ -200,15 +295,29 @@ function matchObject(
   const route = OBJECTS.find((candidate) => path.startsWith(candidate.prefix));
   if (route === undefined) return null;
   const dialect = hasAnthropicVersion && route.anthropic !== undefined ? 'anthropic' : route.dialect;
-  const [rawId = '', action = '', ...rest] = path.slice(route.prefix.length).split('/');
+  const [rawId = '', ...rest] = path.slice(route.prefix.length).split('/');
+  const action = actionOf(rest);
   const methods = Object.hasOwn(route.actions, action) ? route.actions[action] : undefined;
-  const objectId = decodeObjectId(rawId);
-  if (methods === undefined || rest.length > 0 || objectId === null || path.endsWith('/'))
-    return unknownPath(dialect);
+  if (methods === undefined || !OBJECT_ID.test(rawId) || path.endsWith('/')) return unknownPath(dialect);
   if (!methods.includes(method)) return methodMiss(dialect, method, methods);
   const format = dialect === 'anthropic' ? (route.anthropic ?? route.format) : route.format;
-  // A stored response can be streamed again (`?stream=true`): the query decides, not a body.
-  return { format, dialect, model: null, modelInBody: false, stream: false, action, objectId };
+  return {
+    format,
+    dialect,
+    model: null,
+    modelInBody: false,
+    // A stored response can be streamed again (`?stream=true`): the query decides, not a body.
+    stream: false,
+    action,
+    objectId: `${route.idPrefix ?? ''}${rawId}`,
+    objectKind: route.kind,
+  };
+}
+
+/** What follows the id, with `*` for the id of something inside the object. */
+function actionOf([part = '', inner, ...rest]: readonly string[]): string {
+  if (inner === undefined) return part;
+  return [part, OBJECT_ID.test(inner) ? '*' : '', ...rest].join('/');
 }
 
 function matchBedrock(method: string, path: string): SurfaceMatch | SurfaceMiss | null {
@@ -286,10 +395,6 @@ function decodeModelId(raw: string): string | null {
 
 /** Providers' object ids are plain words: `resp_…`, `file-…`, `msgbatch_…`. */
 const OBJECT_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,255}$/;
-
-function decodeObjectId(raw: string): string | null {
-  return OBJECT_ID.test(raw) ? raw : null;
-}
 
 function percentDecode(raw: string): string | null {
   if (!raw.includes('%')) return raw;

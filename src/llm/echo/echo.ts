@@ -83,6 +83,7 @@ function answerTurn(
     case 'openai_files':
     case 'openai_batches':
     case 'openai_objects':
+    case 'gemini_caches':
     case 'anthropic_batches':
     case 'anthropic_files':
     case 'models':

@@ -6,7 +6,7 @@
  */
 import type { SseEvent } from '../../wire/sse.ts';
 import type { Usage } from '../usage.ts';
-import { countChars, keyNeedle } from './byte-search.ts';
+import { keyNeedle } from './byte-search.ts';
 import { eventType, parseEvent } from './event-type.ts';
 import {
   asArray,
@@ -20,24 +20,28 @@ import {
   type JsonRecord,
 } from './findings.ts';
 import type { FormatReader } from './format-reader.ts';
+import { KeyScan } from './key-scan.ts';
 
-const TEXT_KEYS = ['text', 'partial_json', 'thinking'].map(keyNeedle);
+const TEXT = new KeyScan({ watched: [], counted: ['text', 'partial_json', 'thinking'] });
+/** Results of the provider's own code execution name the files that it made; other results are strangers' text. */
+const CODE_RESULT = /^(?:bash_|text_editor_)?code_execution_tool_result$/;
 const TOOL_BLOCK = /^(?:tool_use|server_tool_use|mcp_tool_use)$/;
 
 export const anthropicMessages: FormatReader = {
-  answerKeys: ['id', 'type', 'model', 'content', 'stop_reason', 'usage', 'error'],
+  answerKeys: ['id', 'type', 'model', 'content', 'stop_reason', 'usage', 'error', 'container'],
   usageKey: keyNeedle('usage'),
   largeEnd: null,
 
   event(event: SseEvent, seen: Findings): void {
     switch (eventType(event)) {
       case 'content_block_delta':
-        for (const key of TEXT_KEYS) seen.outputChars += countChars(event.data, key);
+        seen.outputChars += TEXT.scan(event.data).chars;
         return;
       case 'message_start': {
         const message = asRecord(parseEvent(event)?.['message']);
         seen.setIdentity(message?.['id'], message?.['model']);
         seen.addUsage(message?.['usage']);
+        seen.addObject('container', get(message?.['container'], 'id'));
         return;
       }
       case 'content_block_start':
@@ -47,6 +51,7 @@ export const anthropicMessages: FormatReader = {
         const change = parseEvent(event);
         seen.setStopReason(get(change?.['delta'], 'stop_reason'));
         seen.addUsage(change?.['usage']);
+        seen.addObject('container', get(get(change?.['delta'], 'container'), 'id'));
         return;
       }
       case 'message_stop':
@@ -64,6 +69,7 @@ export const anthropicMessages: FormatReader = {
     seen.setIdentity(answer['id'], answer['model']);
     seen.setStopReason(answer['stop_reason']);
     seen.addUsage(answer['usage']);
+    seen.addObject('container', get(answer['container'], 'id'));
     if (answer['type'] === 'error' || answer['error'] !== undefined) setError(answer['error'], seen);
     for (const block of asArray(answer['content'])) {
       readBlock(block, seen);
@@ -78,7 +84,12 @@ export const anthropicMessages: FormatReader = {
 
 function readBlock(block: unknown, seen: Findings): void {
   const type = get(block, 'type');
-  if (typeof type === 'string' && TOOL_BLOCK.test(type)) seen.addToolCall(get(block, 'name'));
+  if (typeof type !== 'string') return;
+  if (TOOL_BLOCK.test(type)) seen.addToolCall(get(block, 'name'));
+  if (!CODE_RESULT.test(type)) return;
+  for (const output of asArray(get(get(block, 'content'), 'content'))) {
+    seen.addObject('file', get(output, 'file_id'));
+  }
 }
 
 /** Anthropic's errors have a `type` and no code. */

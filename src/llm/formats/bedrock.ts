@@ -6,7 +6,7 @@
  */
 import type { Usage } from '../usage.ts';
 import { anthropicMessages } from './anthropic-messages.ts';
-import { countChars, keyNeedle } from './byte-search.ts';
+import { keyNeedle } from './byte-search.ts';
 import { parseEvent } from './event-type.ts';
 import {
   asArray,
@@ -20,6 +20,7 @@ import {
   type JsonRecord,
 } from './findings.ts';
 import type { FormatReader } from './format-reader.ts';
+import { KeyScan } from './key-scan.ts';
 
 /** One message of an AWS event stream, as far as a meter needs it. */
 export interface Frame {
@@ -35,7 +36,7 @@ export interface FrameReader extends FormatReader {
   frame(frame: Frame, seen: Findings): void;
 }
 
-const TEXT_KEYS = ['text', 'input'].map(keyNeedle);
+const TEXT = new KeyScan({ watched: [], counted: ['text', 'input'] });
 const METRICS = 'amazon-bedrock-invocationMetrics';
 
 function parsePayload(payload: Buffer): JsonRecord | null {
@@ -58,7 +59,7 @@ export const bedrockConverse: FrameReader = {
     if (readException(frame, seen)) return;
     switch (frame.type) {
       case 'contentBlockDelta':
-        for (const key of TEXT_KEYS) seen.outputChars += countChars(frame.payload, key);
+        seen.outputChars += TEXT.scan(frame.payload).chars;
         return;
       case 'contentBlockStart':
         seen.addToolCall(get(get(get(parsePayload(frame.payload), 'start'), 'toolUse'), 'name'));

@@ -1,15 +1,11 @@
 /**
- * Looks into JSON text without parsing it: whether a key is there, where its value starts, how
- * long a string is. In JSON text a quoted key with a colon after it cannot come from inside a
- * string (quotes are escaped there), so a hit is a real member, of whatever level.
+ * Looks into parts of JSON text without parsing them: where the value of a key starts. In JSON
+ * text a quoted key with a colon after it cannot come from inside a string (quotes are escaped
+ * there), so a hit is a real member, of whatever level.
  */
 import { JsonScanError, skipJsonValue } from '../../wire/json-scan.ts';
 
-const QUOTE = 0x22;
 const COLON = 0x3a;
-const BACKSLASH = 0x5c;
-const LOWER_N = 0x6e;
-const LOWER_U = 0x75;
 const OPEN_BRACE = 0x7b;
 
 /** A key as it stands in JSON text, to be made once. */
@@ -35,14 +31,6 @@ export function findLastObject(json: Buffer, needle: Buffer): number {
   return -1;
 }
 
-/** Whether such a member is there with a value other than null. */
-export function hasValue(json: Buffer, needle: Buffer): boolean {
-  for (let value = findValue(json, needle); value >= 0; value = findValue(json, needle, value)) {
-    if (json[value] !== LOWER_N) return true;
-  }
-  return false;
-}
-
 /** The value that starts at `at`, parsed; undefined if it is malformed or cut off. */
 export function parseValueAt(json: Buffer, at: number): unknown {
   try {
@@ -51,24 +39,6 @@ export function parseValueAt(json: Buffer, at: number): unknown {
     if (error instanceof JsonScanError || error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-/** Characters in the string values of such members; an escape counts as one. */
-export function countChars(json: Buffer, needle: Buffer): number {
-  let chars = 0;
-  for (let value = findValue(json, needle); value >= 0; value = findValue(json, needle, value)) {
-    if (json[value] !== QUOTE) continue;
-    let at = value + 1;
-    for (; at < json.length; at += 1) {
-      const byte = json[at] ?? QUOTE;
-      if (byte === QUOTE) break;
-      // UTF-8 continuation bytes belong to the character before.
-      if ((byte & 0xc0) === 0x80) continue;
-      chars += 1;
-      if (byte === BACKSLASH) at += json[at + 1] === LOWER_U ? 5 : 1;
-    }
-  }
-  return chars;
 }
 
 function valueAfterKey(json: Buffer, keyEnd: number): number {

@@ -7,6 +7,7 @@ import type { Meter } from '../meter.ts';
 import type { Format } from '../surface.ts';
 import { anthropicCountTokens, anthropicMessages } from './anthropic-messages.ts';
 import { bedrockConverse, bedrockInvoke, type FrameReader } from './bedrock.ts';
+import { BatchResultsMeter } from './batch-results.ts';
 import type { FormatReader } from './format-reader.ts';
 import { FrameMeter } from './frame-meter.ts';
 import { gemini, geminiCountTokens, geminiEmbeddings } from './gemini.ts';
@@ -15,6 +16,7 @@ import { openaiChat, openaiVectors } from './openai-chat.ts';
 import { openaiImages, openaiSpeech, openaiTranscription } from './openai-media.ts';
 import { openaiResponses } from './openai-responses.ts';
 import { OpaqueMeter } from './opaque-meter.ts';
+import { providerObjects } from './provider-objects.ts';
 import { SseMeter } from './sse-meter.ts';
 
 export interface MeterOptions {
@@ -22,6 +24,8 @@ export interface MeterOptions {
   readonly streamed: boolean;
   /** Of the provider's answer. */
   readonly contentType: string | null;
+  /** The answer is the results of a batch, whatever its content type says. */
+  readonly isBatchResults?: boolean;
 }
 
 const READERS: { readonly [Name in Format]?: FormatReader } = {
@@ -34,6 +38,11 @@ const READERS: { readonly [Name in Format]?: FormatReader } = {
   openai_audio_transcription: openaiTranscription,
   openai_moderations: openaiVectors,
   openai_objects: openaiResponses,
+  openai_files: providerObjects,
+  openai_batches: providerObjects,
+  anthropic_files: providerObjects,
+  anthropic_batches: providerObjects,
+  gemini_caches: providerObjects,
   anthropic_messages: anthropicMessages,
   anthropic_count_tokens: anthropicCountTokens,
   gemini_generate_content: gemini,
@@ -57,10 +66,11 @@ const ARRAY_STREAMS: ReadonlySet<Format> = new Set<Format>([
 ]);
 
 /**
- * A meter for one answer. Formats without usage (files, batches, model lists) and answers that
+ * A meter for one answer. Formats without usage (model lists) and answers that
  * are neither JSON nor a known stream (sound, pictures) get one that finds nothing.
  */
 export function createMeter(format: Format, options: MeterOptions): Meter {
+  if (options.isBatchResults === true) return new BatchResultsMeter();
   const reader = READERS[format];
   if (reader === undefined) return new OpaqueMeter();
   const type = mediaType(options.contentType);

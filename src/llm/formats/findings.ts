@@ -2,7 +2,8 @@
  * What a meter gathers while an answer passes, and careful readers for values that a provider
  * wrote. Everything here is bounded: strings are cut, lists are short.
  */
-import type { MeterResult } from '../meter.ts';
+import type { MeterResult, NamedObject } from '../meter.ts';
+import type { ObjectKind } from '../surface.ts';
 import type { Usage } from '../usage.ts';
 
 /** A JSON object of unknown content. */
@@ -11,6 +12,8 @@ export type JsonRecord = Readonly<Record<string, unknown>>;
 /** Names of called tools that are kept; an answer with more is cut. */
 const TOOL_CALLS_MAX = 128;
 const NAME_MAX_CHARS = 256;
+/** Objects that are kept of one answer: a page of a list, the items of a response. */
+const OBJECTS_MAX = 2_048;
 const MESSAGE_MAX_CHARS = 1_000;
 /** A usage object with more members is not one. */
 const USAGE_MEMBERS_MAX = 64;
@@ -25,14 +28,18 @@ export class Findings {
   #responseId: string | null = null;
   #stopReason: string | null = null;
   readonly #toolCalls: string[] = [];
+  readonly #objects: NamedObject[] = [];
 
   /** Merges a usage object as the provider wrote it: members that are not null replace earlier ones. */
   addUsage(usage: unknown): void {
     const found = asRecord(usage);
-    if (found === null || Object.keys(found).length > USAGE_MEMBERS_MAX) return;
-    this.#usage = { ...this.#usage };
-    for (const [key, value] of Object.entries(found)) {
-      if (value !== null && value !== undefined) this.#usage[key] = value;
+    if (found === null) return;
+    const keys = Object.keys(found);
+    if (keys.length > USAGE_MEMBERS_MAX) return;
+    const merged = (this.#usage ??= {});
+    for (const key of keys) {
+      const value = found[key];
+      if (value !== null && value !== undefined) merged[key] = value;
     }
   }
 
@@ -53,6 +60,12 @@ export class Findings {
   addToolCall(name: unknown): void {
     const text = shortText(name);
     if (text !== null && this.#toolCalls.length < TOOL_CALLS_MAX) this.#toolCalls.push(text);
+  }
+
+  /** An object that the provider made or keeps; what is no id is left out. */
+  addObject(kind: ObjectKind, id: unknown, parentId: string | null = null): void {
+    if (typeof id !== 'string' || id.length === 0 || id.length > NAME_MAX_CHARS) return;
+    if (this.#objects.length < OBJECTS_MAX) this.#objects.push({ kind, id, parentId });
   }
 
   /** Keeps the first error of the answer. */
@@ -80,6 +93,7 @@ export class Findings {
       responseId: this.#responseId,
       stopReason: this.#stopReason,
       toolCalls: this.#toolCalls,
+      ...(this.#objects.length === 0 ? {} : { objects: this.#objects }),
     };
   }
 }
@@ -115,10 +129,35 @@ export function sumCounts(...counts: readonly (number | undefined)[]): number | 
   return sum;
 }
 
+/** A count of `Usage` that is not here cannot be given to `usageOf`. */
+const USAGE_KEYS = [
+  'inputTokens',
+  'cacheReadTokens',
+  'cacheWriteTokens',
+  'cacheWrite1hTokens',
+  'outputTokens',
+  'reasoningTokens',
+  'inputAudioTokens',
+  'outputAudioTokens',
+  'inputAudioSeconds',
+  'inputImageTokens',
+  'outputImageTokens',
+  'webSearches',
+] as const satisfies readonly (keyof Usage)[];
+
+type UsageCounts = { readonly [Key in (typeof USAGE_KEYS)[number]]?: number | undefined };
+
 /** A `Usage` without the members that are undefined; null if nothing is left. */
-export function usageOf(counts: { readonly [Key in keyof Usage]: number | undefined }): Usage | null {
-  const reported = Object.entries(counts).filter(([, count]) => count !== undefined);
-  return reported.length === 0 ? null : (Object.fromEntries(reported) as Usage);
+export function usageOf(counts: UsageCounts): Usage | null {
+  const usage: { -readonly [Key in keyof Usage]: Usage[Key] } = {};
+  let isReported = false;
+  for (const key of USAGE_KEYS) {
+    const count = counts[key];
+    if (count === undefined) continue;
+    usage[key] = count;
+    isReported = true;
+  }
+  return isReported ? usage : null;
 }
 
 export function textLength(value: unknown): number {

@@ -6,7 +6,7 @@
  */
 import type { SseEvent } from '../../wire/sse.ts';
 import type { Usage } from '../usage.ts';
-import { countChars, findValue, hasValue, keyNeedle } from './byte-search.ts';
+import { keyNeedle } from './byte-search.ts';
 import { parseEvent } from './event-type.ts';
 import {
   asArray,
@@ -20,17 +20,12 @@ import {
   type JsonRecord,
 } from './findings.ts';
 import type { FormatReader } from './format-reader.ts';
+import { KeyScan } from './key-scan.ts';
 
-const USAGE = keyNeedle('usageMetadata');
-const TEXT = keyNeedle('text');
-const MATTERS = [
-  'usageMetadata',
-  'finishReason',
-  'functionCall',
-  'promptFeedback',
-  'error',
-  'groundingMetadata',
-].map(keyNeedle);
+const KEYS = new KeyScan({
+  watched: ['usageMetadata', 'finishReason', 'functionCall', 'promptFeedback', 'error', 'groundingMetadata'],
+  counted: ['text'],
+});
 
 export const gemini: FormatReader = {
   answerKeys: [
@@ -42,14 +37,14 @@ export const gemini: FormatReader = {
     'metadata',
     'error',
   ],
-  usageKey: USAGE,
+  usageKey: keyNeedle('usageMetadata'),
   largeEnd: /"finishReason"\s*:\s*"[A-Z]/,
 
   event(event: SseEvent, seen: Findings): void {
-    const matters = !seen.hasIdentity || MATTERS.some((key) => hasValue(event.data, key));
-    const response = matters ? parseEvent(event) : null;
-    if (response !== null) gemini.answer(response, seen);
-    else if (findValue(event.data, TEXT) >= 0) seen.outputChars += countChars(event.data, TEXT);
+    const { found, chars } = KEYS.scan(event.data);
+    const response = found || !seen.hasIdentity ? parseEvent(event) : null;
+    if (response === null) seen.outputChars += chars;
+    else gemini.answer(response, seen);
   },
 
   answer(response: JsonRecord, seen: Findings): void {

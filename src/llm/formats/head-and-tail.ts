@@ -5,6 +5,8 @@ export interface HeadAndTailLimits {
   readonly tailBytes: number;
 }
 
+const NO_BYTES: Buffer = Buffer.alloc(0);
+
 /**
  * Keeps an answer whole while it is small, else its first and last bytes, where ids and usage
  * stand. Memory is bounded by `wholeMaxBytes` and twice `tailBytes`.
@@ -13,7 +15,7 @@ export class HeadAndTail {
   readonly #wholeMaxBytes: number;
   readonly #headBytes: number;
   readonly #tailBytes: number;
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = NO_BYTES;
   #length = 0;
   #head: Buffer | null = null;
 
@@ -23,7 +25,13 @@ export class HeadAndTail {
     this.#tailBytes = limits.tailBytes;
   }
 
+  /** The bytes must not change afterwards: what comes in one piece is kept as it is. */
   push(bytes: Buffer): void {
+    if (this.#length === 0 && this.#head === null && bytes.length <= this.#wholeMaxBytes) {
+      this.#bytes = bytes;
+      this.#length = bytes.length;
+      return;
+    }
     if (this.#head === null && this.#length + bytes.length <= this.#wholeMaxBytes) {
       this.#append(bytes);
       return;

@@ -4,7 +4,7 @@
  */
 import type { SseEvent } from '../../wire/sse.ts';
 import type { Usage } from '../usage.ts';
-import { countChars, hasValue, keyNeedle } from './byte-search.ts';
+import { keyNeedle } from './byte-search.ts';
 import { parseEvent } from './event-type.ts';
 import {
   asArray,
@@ -17,20 +17,21 @@ import {
   type JsonRecord,
 } from './findings.ts';
 import type { FormatReader } from './format-reader.ts';
+import { KeyScan } from './key-scan.ts';
 
 const DONE = Buffer.from('[DONE]');
-const USAGE = keyNeedle('usage');
-const ERROR = keyNeedle('error');
-const FINISH = keyNeedle('finish_reason');
-const NAME = keyNeedle('name');
-/** Output that a stream shows: text, reasoning where it is shown, refusals, arguments of tools. */
-const TEXT_KEYS = ['content', 'reasoning_content', 'reasoning', 'refusal', 'arguments', 'text'].map(
-  keyNeedle,
-);
+/**
+ * Members for which a chunk is parsed, and those whose text a stream shows: text, reasoning where
+ * it is shown, refusals, arguments of tools.
+ */
+const KEYS = new KeyScan({
+  watched: ['usage', 'error', 'finish_reason', 'name', 'expires_at'],
+  counted: ['content', 'reasoning_content', 'reasoning', 'refusal', 'arguments', 'text'],
+});
 
 export const openaiChat: FormatReader = {
   answerKeys: ['id', 'model', 'choices', 'usage', 'error', 'x_groq'],
-  usageKey: USAGE,
+  usageKey: keyNeedle('usage'),
   largeEnd: null,
 
   event(event: SseEvent, seen: Findings): void {
@@ -39,15 +40,10 @@ export const openaiChat: FormatReader = {
       seen.complete = true;
       return;
     }
-    for (const key of TEXT_KEYS) seen.outputChars += countChars(data, key);
+    const { found, chars } = KEYS.scan(data);
+    seen.outputChars += chars;
     // The first chunk is parsed for id and model; most others hold nothing that is looked for.
-    const matters =
-      !seen.hasIdentity ||
-      hasValue(data, USAGE) ||
-      hasValue(data, FINISH) ||
-      hasValue(data, NAME) ||
-      hasValue(data, ERROR);
-    const chunk = matters ? parseEvent(event) : null;
+    const chunk = found || !seen.hasIdentity ? parseEvent(event) : null;
     if (chunk !== null) readChunk(chunk, seen);
   },
 
@@ -80,6 +76,8 @@ function readChunk(chunk: JsonRecord, seen: Findings): void {
       seen.addToolCall(get(get(call, 'function'), 'name') ?? get(get(call, 'custom'), 'name'));
     }
     seen.addToolCall(get(get(message, 'function_call'), 'name'));
+    // Spoken answers are kept for an hour and taken up by id; the chunk with the term names it.
+    seen.addObject('audio', get(get(message, 'audio'), 'id'));
   }
   seen.addUsage(chunk['usage']);
 }

@@ -5,14 +5,14 @@
  */
 import type { SseEvent } from '../../wire/sse.ts';
 import type { Usage } from '../usage.ts';
-import { countChars, hasValue, keyNeedle } from './byte-search.ts';
+import { keyNeedle } from './byte-search.ts';
 import { eventType, parseEvent } from './event-type.ts';
 import { asCount, asRecord, get, textLength, usageOf, type Findings, type JsonRecord } from './findings.ts';
 import type { FormatReader } from './format-reader.ts';
+import { KeyScan } from './key-scan.ts';
 
 const USAGE = keyNeedle('usage');
-const DELTA = keyNeedle('delta');
-const ERROR = keyNeedle('error');
+const KEYS = new KeyScan({ watched: ['usage', 'error'], counted: ['delta'] });
 /** Last events of the three kinds of stream. */
 const FINAL_EVENTS: ReadonlySet<string> = new Set([
   'image_generation.completed',
@@ -36,9 +36,10 @@ function mediaReader(kind: MediaKind): FormatReader {
 
     event(event: SseEvent, seen: Findings): void {
       const type = eventType(event);
-      if (type === 'transcript.text.delta') seen.outputChars += countChars(event.data, DELTA);
+      const { found: matters, chars } = KEYS.scan(event.data);
+      if (type === 'transcript.text.delta') seen.outputChars += chars;
       if (FINAL_EVENTS.has(type)) seen.complete = true;
-      if (!hasValue(event.data, USAGE) && !hasValue(event.data, ERROR)) return;
+      if (!matters) return;
       const found = parseEvent(event);
       seen.addUsage(found?.['usage']);
       seen.setErrorFrom(found?.['error']);

@@ -5,7 +5,7 @@
  */
 import type { SseEvent } from '../../wire/sse.ts';
 import type { Usage } from '../usage.ts';
-import { countChars, keyNeedle } from './byte-search.ts';
+import { keyNeedle } from './byte-search.ts';
 import { eventType, parseEvent } from './event-type.ts';
 import {
   asArray,
@@ -18,8 +18,9 @@ import {
   type JsonRecord,
 } from './findings.ts';
 import type { FormatReader } from './format-reader.ts';
+import { KeyScan } from './key-scan.ts';
 
-const DELTA = keyNeedle('delta');
+const DELTA = new KeyScan({ watched: [], counted: ['delta'] });
 const FINAL_EVENTS: ReadonlySet<string> = new Set([
   'response.completed',
   'response.incomplete',
@@ -30,14 +31,14 @@ const FINAL_EVENTS: ReadonlySet<string> = new Set([
 const CALL_TYPE = /^[a-z_]{1,64}_call$/;
 
 export const openaiResponses: FormatReader = {
-  answerKeys: ['id', 'model', 'status', 'output', 'usage', 'error', 'incomplete_details'],
+  answerKeys: ['id', 'object', 'model', 'status', 'output', 'usage', 'error', 'incomplete_details'],
   usageKey: keyNeedle('usage'),
   largeEnd: /"type"\s*:\s*"response\.(?:completed|incomplete|failed|cancelled)"/,
 
   event(event: SseEvent, seen: Findings): void {
     const type = eventType(event);
     if (type.endsWith('.delta')) {
-      seen.outputChars += countChars(event.data, DELTA);
+      seen.outputChars += DELTA.scan(event.data).chars;
       return;
     }
     if (FINAL_EVENTS.has(type)) {
@@ -75,8 +76,24 @@ function readResponse(response: unknown, seen: Findings): void {
   seen.setErrorFrom(found['error']);
   seen.setStopReason(get(found['incomplete_details'], 'reason') ?? found['status']);
   // Searches are billed by count and stand in the output, not in `usage`.
+  readKept(found, seen);
   const searches = asArray(found['output']).filter(isWebSearch).length;
   if (searches > 0) seen.addUsage({ web_searches: searches });
+}
+
+/** Items are kept with their response and can be taken up by id; tools of the provider run in containers. */
+function readKept(response: JsonRecord, seen: Findings): void {
+  const { object } = response;
+  if (object === 'response' || object === 'conversation' || object === 'container')
+    seen.addObject(object, response['id']);
+  for (const item of asArray(response['output'])) {
+    seen.addObject('item', get(item, 'id'));
+    const type = get(item, 'type');
+    if (type === 'code_interpreter_call' || type === 'shell_call') {
+      seen.addObject('container', get(item, 'container_id'));
+      seen.addObject('container', get(get(item, 'environment'), 'container_id'));
+    }
+  }
 }
 
 /** `open_page` and `find_in_page` are steps of a search that are not billed. */

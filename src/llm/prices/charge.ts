@@ -1,12 +1,12 @@
 /**
- * What a usage costs at given prices, exactly: prices become integers of femto-dollars for one
+ * What a usage costs at given prices, exactly: prices become integers of atto-dollars for one
  * unit, sums are integers, and the result is rounded once, to whole nano-dollars, half up.
  */
 import type { Usage } from '../usage.ts';
 import type { ListPrice, ListPrices } from './catalogue.ts';
 
-const FEMTO_PER_DOLLAR = 1e15;
-const FEMTO_PER_NANO = 1_000_000n;
+const ATTO_PER_DOLLAR = 1e18;
+const ATTO_PER_NANO = 1_000_000_000n;
 const MILLION = 1_000_000n;
 
 /**
@@ -19,14 +19,14 @@ export function chargeNanoUsd(usage: Usage | null, prices: ListPrices, adjustmen
   if (usage === null) return null;
   const lines = chargeLines(usage, prices);
   if (lines === null) return null;
-  const femto = lines.reduce((sum, { count, femtoEach }) => sum + BigInt(count) * BigInt(femtoEach), 0n);
-  const divisor = FEMTO_PER_NANO * MILLION;
-  return Number((femto * BigInt(adjustmentPpm) + divisor / 2n) / divisor);
+  const atto = lines.reduce((sum, { count, attoEach }) => sum + BigInt(count) * BigInt(attoEach), 0n);
+  const divisor = ATTO_PER_NANO * MILLION;
+  return Number((atto * BigInt(adjustmentPpm) + divisor / 2n) / divisor);
 }
 
 interface Line {
   readonly count: number;
-  readonly femtoEach: number;
+  readonly attoEach: number;
 }
 
 /** Each token is charged once, at its most specific price; null if something has none. */
@@ -38,7 +38,7 @@ function chargeLines(usage: Usage, prices: ListPrices): readonly Line[] | null {
     if (count <= 0) return;
     const price = keys.map((key) => prices[key]).find((found) => found !== undefined);
     if (price === undefined) unpriced = true;
-    else lines.push({ count, femtoEach: Math.round((priceFor(price, inputTotal) * FEMTO_PER_DOLLAR) / per) });
+    else lines.push({ count, attoEach: Math.round((priceFor(price, inputTotal) * ATTO_PER_DOLLAR) / per) });
   };
 
   const input = splitInput(usage);

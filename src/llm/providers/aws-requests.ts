@@ -3,6 +3,7 @@
  * instances. Answers of strangers: read for the fields that are needed, everything else dropped.
  */
 import type { UnixMs } from '../../base/clock.ts';
+import { describeError } from '../../base/errors.ts';
 import { sha256Hex } from '../../crypto/index.ts';
 import { awsKeys } from './aws-identity.ts';
 import { upstreamError } from './contract.ts';
@@ -183,7 +184,7 @@ async function ask(fetchSmall: FetchSmall, url: string, request: SmallRequest): 
     throw upstreamError(
       'upstream_credential_unavailable',
       `AWS credentials could not be had: ${host} did not answer`,
-      { cause },
+      { detail: describeError(cause), cause },
     );
   }
 }

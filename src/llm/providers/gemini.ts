@@ -6,7 +6,7 @@
 import type { Format } from '../surface.ts';
 import type { UpstreamInput, UpstreamRequest } from './contract.ts';
 import type { Header } from './headers.ts';
-import { credentialHeader, only, outgoingHeaders } from './headers.ts';
+import { credentialHeader, googleKeyHeader, only, outgoingHeaders } from './headers.ts';
 import {
   encodeGoogleModel,
   requestTarget,
@@ -52,6 +52,7 @@ function geminiPath(input: UpstreamInput): string {
     const version = format !== 'google_generate_content' && input.path.startsWith('/v1/') ? 'v1' : 'v1beta';
     return `${root}/${version}/${resource(input.model)}:${action}`;
   }
+  if (format === 'gemini_caches') return `${root}${input.path}`;
   if (OPENAI_FORMATS.has(format)) return `${root}/v1beta/openai${withoutVersion(input.path)}`;
   return unsupportedFormat(input);
 }
@@ -64,7 +65,7 @@ function resource(model: string): string {
 
 /** The OpenAI routes want the same key as a bearer token. */
 function geminiKey(input: UpstreamInput): Header | null {
-  const header = credentialHeader(input);
+  const header = input.match.dialect === 'openai' ? credentialHeader(input) : googleKeyHeader(input);
   if (header === null || input.match.dialect !== 'openai' || header[0] !== 'x-goog-api-key') return header;
   return ['authorization', `Bearer ${header[1]}`];
 }

@@ -6,6 +6,7 @@
 import { SignJWT, importPKCS8 } from 'jose';
 import { isIP } from 'node:net';
 import type { UnixMs } from '../../base/clock.ts';
+import { describeError } from '../../base/errors.ts';
 import type { Secret } from '../../base/secret.ts';
 import { sha256Hex } from '../../crypto/index.ts';
 import { upstreamError } from './contract.ts';
@@ -239,7 +240,7 @@ async function ask(
     throw upstreamError(
       'upstream_credential_unavailable',
       'the token service of Google could not be reached',
-      { cause },
+      { detail: describeError(cause), cause },
     );
   }
 }

@@ -61,7 +61,8 @@ export function outgoingHeaders(input: UpstreamInput, plan: HeaderPlan): string[
   const added = addedHeaders(input);
   const kept = callersCredential(input);
   const out: string[] = [];
-  const seen = new Set<string>();
+  // Only defaults ask what was sent.
+  const seen = plan.defaults === undefined ? null : new Set<string>();
   const { headers } = input;
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] ?? '';
@@ -69,11 +70,11 @@ export function outgoingHeaders(input: UpstreamInput, plan: HeaderPlan): string[
     if (FRAMING_NAMES.has(lower) || added.names.has(lower) || isNamed(plan.set, lower)) continue;
     if (plan.drop?.has(lower) === true || (CREDENTIAL_NAMES.has(lower) && i !== kept)) continue;
     if (kept === null && BILLING_NAMES.has(lower)) continue;
-    seen.add(lower);
+    seen?.add(lower);
     out.push(name, headers[i + 1] ?? '');
   }
   for (const [name, value] of plan.defaults ?? [])
-    if (!seen.has(name) && !added.names.has(name)) out.push(name, value);
+    if (seen?.has(name) !== true && !added.names.has(name)) out.push(name, value);
   for (const [name, value] of plan.set ?? []) if (!added.names.has(name)) out.push(name, value);
   for (const [name, value] of added.headers)
     if (plan.drop?.has(name.toLowerCase()) !== true) out.push(name, value);
@@ -95,6 +96,16 @@ export function outgoingHeaders(input: UpstreamInput, plan: HeaderPlan): string[
 export function credentialHeader(input: UpstreamInput): Header | null {
   if (!sendsOurs(input) || input.credential === null) return null;
   return keyHeader(input.credential.header, input.credential.secret.reveal());
+}
+
+/**
+ * As `credentialHeader`, for Google, where documents say `bearer` for API keys too: those (`AIza…`)
+ * count only in `x-goog-api-key`.
+ */
+export function googleKeyHeader(input: UpstreamInput): Header | null {
+  const header = credentialHeader(input);
+  if (header === null || !header[1].startsWith('Bearer AIza')) return header;
+  return ['x-goog-api-key', header[1].slice('Bearer '.length)];
 }
 
 /** Whether our credential goes with this request. */

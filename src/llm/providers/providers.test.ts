@@ -226,6 +226,9 @@ test('the credential is put into the header that it was entered for', () => {
     at('gemini', '/v1beta/models/g:generateContent', ['x-goog-api-key', 'AIza'])['x-goog-api-key'],
     'AIza',
   );
+  const native = '/v1beta/models/g:generateContent';
+  assert.equal(at('gemini', native, ['bearer', 'AIzaKey'])['x-goog-api-key'], 'AIzaKey');
+  assert.equal(at('gemini', native, ['bearer', 'ya29.x'])['authorization'], 'Bearer ya29.x');
   assert.equal(
     at('gemini', '/v1/chat/completions', ['x-goog-api-key', 'AIza'])['authorization'],
     'Bearer AIza',

@@ -32,15 +32,17 @@ function bench(): Bench {
   };
 }
 
-async function settled({ source, loads, now }: Bench, lifeMs: number | null): Promise<void> {
-  const waiting = source.get();
-  loads.at(-1)?.resolve({ value: `v${loads.length}`, expiresAt: lifeMs === null ? null : now() + lifeMs });
+async function settled(b: Bench, lifeMs: number | null): Promise<void> {
+  const waiting = b.source.get();
+  b.loads
+    .at(-1)
+    ?.resolve({ value: `v${b.loads.length}`, expiresAt: lifeMs === null ? null : b.now() + lifeMs });
   await waiting;
 }
 
 test('all who wait share one load', async () => {
   const { source, loads } = bench();
-  const waiting = [source.get(), source.get(), source.get()];
+  const waiting = [source.get(), source.get(), source.get()].map((value) => Promise.resolve(value));
   assert.equal(loads.length, 1);
   loads[0]?.resolve({ value: 'v1', expiresAt: null });
   assert.deepEqual(await Promise.all(waiting), ['v1', 'v1', 'v1']);
@@ -88,14 +90,28 @@ test('a failed renewal in the background leaves the old value and is tried again
   assert.equal(b.loads.length, 3);
 });
 
-test('a dropped value is not brought back by a load that was under way', async () => {
+test('a dropped value is got anew, and not brought back by a load that was under way', async () => {
   const b = bench();
-  const before = b.source.get();
+  await settled(b, 60 * MINUTE_MS);
+  b.move(56 * MINUTE_MS);
+  assert.equal(b.source.get(), 'v1');
   b.source.drop();
   const after = b.source.get();
-  assert.equal(b.loads.length, 2);
-  b.loads[0]?.resolve({ value: 'old', expiresAt: null });
-  b.loads[1]?.resolve({ value: 'new', expiresAt: null });
-  assert.deepEqual([await before, await after], ['old', 'new']);
+  assert.equal(b.loads.length, 3);
+  b.loads[1]?.resolve({ value: 'old', expiresAt: null });
+  b.loads[2]?.resolve({ value: 'new', expiresAt: null });
+  assert.equal(await after, 'new');
   assert.equal(b.source.get(), 'new');
+});
+
+test('a value younger than half a minute is not dropped', async () => {
+  const b = bench();
+  await settled(b, null);
+  b.move(29_999);
+  b.source.drop();
+  assert.equal(b.source.get(), 'v1');
+  b.move(1);
+  b.source.drop();
+  assert.ok(b.source.get() instanceof Promise);
+  assert.equal(b.loads.length, 2);
 });

@@ -13,7 +13,7 @@ export interface Expiring<T> {
 export interface Refreshing<T> {
   /** The value; a promise only when there is none that can still be used. */
   get(): T | Promise<T>;
-  /** The next `get` loads anew. */
+  /** The next `get` loads anew, unless the value is as good as new. */
   drop(): void;
 }
 
@@ -23,10 +23,15 @@ const EARLY_MS = 5 * 60_000;
 const LAST_MS = 30_000;
 /** After a failure the same failure is given for this long, so that a down issuer is not flooded. */
 const RETRY_MS = 2_000;
+/**
+ * A younger value is not dropped: where a provider refuses for another reason than the value, each
+ * request would cost a load.
+ */
+const DROP_MIN_AGE_MS = 30_000;
 
 /** `load` must end by itself within a bounded time. */
 export function createRefreshing<T>(load: () => Promise<Expiring<T>>, clock: Clock): Refreshing<T> {
-  let current: Expiring<T> | null = null;
+  let current: (Expiring<T> & { readonly mark: number }) | null = null;
   let flight: Promise<T> | null = null;
   let failure: { readonly error: unknown; readonly mark: number } | null = null;
   let generation = 0;
@@ -35,7 +40,7 @@ export function createRefreshing<T>(load: () => Promise<Expiring<T>>, clock: Clo
     try {
       const loaded = await load();
       if (started === generation) {
-        current = loaded;
+        current = { ...loaded, mark: clock.monotonicMs() };
         failure = null;
       }
       return loaded.value;
@@ -68,6 +73,7 @@ export function createRefreshing<T>(load: () => Promise<Expiring<T>>, clock: Clo
       return current.value;
     },
     drop() {
+      if (current === null || clock.monotonicMs() - current.mark < DROP_MIN_AGE_MS) return;
       generation += 1;
       current = null;
       flight = null;

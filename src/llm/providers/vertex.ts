@@ -14,7 +14,7 @@ import type { UpstreamInput, UpstreamRequest } from './contract.ts';
 import { stripForVertex } from './gemini-on-vertex.ts';
 import type { GoogleAccess, GoogleTokens } from './google-tokens.ts';
 import type { Header } from './headers.ts';
-import { credentialHeader, only, outgoingHeaders, sendsOurs } from './headers.ts';
+import { googleKeyHeader, only, outgoingHeaders, sendsOurs } from './headers.ts';
 import { encodeGoogleModel, requestTarget, unsupportedFormat, withoutVersion } from './paths.ts';
 import type { ProvidersPorts } from './ports.ts';
 
@@ -29,7 +29,7 @@ export function createVertex(
   return (input) => {
     if (!sendsOurs(input)) return build(input, null, null);
     const access = findAccess(input, google, ports);
-    if (access === null) return build(input, credentialHeader(input), null);
+    if (access === null) return build(input, googleKeyHeader(input), null);
     if (access instanceof Promise) return access.then((found) => buildWith(input, found));
     return buildWith(input, access);
   };
@@ -135,20 +135,20 @@ interface Asked {
 const PLAIN = /^[A-Za-z0-9._:-]+$/;
 
 function parseAsked(path: string): Asked {
-  const parts = path.split('/');
+  const parts = path.split('/').slice(1);
+  const version = /^v1(?:beta1?)?$/.test(parts[0] ?? '') ? parts.shift() : 'v1';
+  // In this order only: a model id may hold slashes and any of these words.
   const named = (collection: string): string | null => {
-    const at = parts.indexOf(collection);
-    const value = at < 0 ? undefined : parts[at + 1];
-    if (value === undefined || value === AUTO_PROJECT || value === AUTO_REGION) return null;
-    if (!PLAIN.test(value)) {
-      throw upstreamError('upstream_path_refused', `the path names ${collection} that are not plain names`);
-    }
-    return value;
+    if (parts[0] !== collection) return null;
+    const [, value = ''] = parts.splice(0, 2);
+    if (value === AUTO_PROJECT || value === AUTO_REGION) return null;
+    if (PLAIN.test(value)) return value;
+    throw upstreamError('upstream_path_refused', `the path names ${collection} that are not plain names`);
   };
   return {
     // The stable version where the caller named none, as Claude Code does; the short paths of the
     // Gemini API belong to clients that use the newest fields.
-    version: parts[1] === 'v1beta1' || parts[1] === 'v1beta' ? 'v1beta1' : 'v1',
+    version: version === 'v1' ? 'v1' : 'v1beta1',
     project: named('projects'),
     location: named('locations'),
     publisher: named('publishers') ?? 'google',
