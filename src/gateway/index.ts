@@ -1,7 +1,13 @@
 /** The gateway: the way of a request from a known caller to a provider and back. */
-export { createActiveExchanges, type ActiveExchange, type ActiveExchanges } from './active.ts';
+export {
+  createActiveExchanges,
+  type ActiveExchange,
+  type ActiveExchanges,
+  type ActiveRoute,
+} from './active.ts';
 export type { PosternEvents, RequestStarted } from './events.ts';
 export type { Exchange } from './exchange.ts';
+export { createLargeBodies, type LargeBodies } from './large-bodies/large-bodies.ts';
 export { listModels } from './models.ts';
 export { loadOwners, type Owners } from './ownership/owners.ts';
 export { PIPELINE, runLlm } from './pipeline.ts';

@@ -11,7 +11,9 @@ export interface ListModelsOptions {
 }
 
 export function listModels({ policy, access, prices, now }: ListModelsOptions): readonly ModelEntry[] {
-  const granted = policy.listModels().filter(({ provider, model }) => access.grant(provider.id, model) !== null);
+  const granted = policy
+    .listModels()
+    .filter(({ provider, model }) => access.grant(provider.id, model) !== null);
   const names = new Map<string, Candidate>();
   for (const candidate of granted) {
     // The bare name goes to the preferred provider; the others are reached by their full name.
@@ -19,13 +21,19 @@ export function listModels({ policy, access, prices, now }: ListModelsOptions): 
     names.set(bare ?? `${candidate.provider.id}/${candidate.model}`, candidate);
   }
   for (const [alias, candidate] of policy.aliases) {
-    if (candidate !== null && access.grant(candidate.provider.id, candidate.model) !== null) names.set(alias, candidate);
+    if (candidate !== null && access.grant(candidate.provider.id, candidate.model) !== null)
+      names.set(alias, candidate);
   }
   return [...names].map(([id, candidate]) => toEntry(id, candidate, { prices, now }));
 }
 
-function toEntry(id: string, { provider, model }: Candidate, known: Pick<ListModelsOptions, 'prices' | 'now'>): ModelEntry {
-  const facts = provider.costBasis === null ? null : known.prices.modelFacts(provider.costBasis, model, known.now);
+function toEntry(
+  id: string,
+  { provider, model }: Candidate,
+  known: Pick<ListModelsOptions, 'prices' | 'now'>,
+): ModelEntry {
+  const facts =
+    provider.costBasis === null ? null : known.prices.modelFacts(provider.costBasis, model, known.now);
   return {
     id,
     displayName: provider.builtIn ? 'Postern echo (test model)' : (facts?.name ?? null),

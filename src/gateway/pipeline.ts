@@ -10,7 +10,9 @@ import type { Logger } from '../base/log.ts';
 import type { Caller } from '../identity/index.ts';
 import type { SurfaceMatch } from '../llm/index.ts';
 import type { Access } from '../policy/index.ts';
+import type { RequestRow } from '../store/index.ts';
 import { answerModels } from './steps/answer-models.ts';
+import { answerObjects, isReadWhole } from './steps/answer-objects.ts';
 import { authorizeUse } from './steps/authorize.ts';
 import { forwardLlm } from './steps/forward.ts';
 import { matchRoute, readLlmRequest, type LlmRequest } from './steps/read-request.ts';
@@ -18,7 +20,9 @@ import { captureOf, toCapturedBodies, toRequestRow, type Marks, type RecordInput
 import { refuse } from './steps/refuse.ts';
 import { routeLlm, type LlmRoute } from './steps/route.ts';
 import { settle, type Settlement } from './steps/settle.ts';
+import { batchRead, settleBatch } from './steps/settle-batch.ts';
 import { learnObjects } from './steps/learn-objects.ts';
+import { TrackedExchange } from './active.ts';
 import type { Exchange } from './exchange.ts';
 import type { GatewayParts } from './ports.ts';
 import { toRefused, type Refused } from './reasons.ts';
@@ -33,8 +37,12 @@ export const PIPELINE = {
   route: { llm: routeLlm },
   /* with inspect: the meter sees the answer as it streams */
   forward: { llm: forwardLlm },
+  /* instead of forward: answers of which the caller gets only its own */
+  objects: { llm: answerObjects },
   learn: { llm: learnObjects },
   settle: { llm: settle },
+  /* what a batch used is known when its results are read */
+  settleBatch: { llm: settleBatch },
   record: { llm: toRequestRow },
 } as const;
 
@@ -61,17 +69,28 @@ export async function runLlm(parts: GatewayParts, exchange: Exchange, caller: Ca
     settlement: null,
     refused: null,
   };
+  const active = new TrackedExchange(caller, (reason) => refuse(exchange, reason, progress.match));
+  parts.active.add(active);
   try {
-    await serve(parts, exchange, caller, progress, marks);
+    await serve(parts, exchange, active, progress, marks);
   } catch (error) {
-    progress.refused = toRefused(error);
+    progress.refused = active.cutBy ?? toRefused(error);
     if (progress.refused.code === 'internal') logFault(parts.logger, exchange, progress.refused);
     refuse(exchange, progress.refused, progress.match);
+  } finally {
+    parts.active.remove(active);
   }
   if (progress.match?.format === 'models' && progress.refused === null) return;
   marks.ended = parts.clock.monotonicMs();
   try {
-    conclude(parts, { ...progress, exchange, caller, keyId: progress.route?.key?.id ?? null, marks });
+    const row = conclude(parts, {
+      ...progress,
+      exchange,
+      caller,
+      keyId: progress.route?.key?.id ?? null,
+      marks,
+    });
+    concludeBatch(parts, caller, progress, row);
   } catch (error) {
     logFault(parts.logger, exchange, toRefused(error));
   } finally {
@@ -79,18 +98,49 @@ export async function runLlm(parts: GatewayParts, exchange: Exchange, caller: Ca
   }
 }
 
-async function serve(parts: GatewayParts, exchange: Exchange, caller: Caller, progress: Progress, marks: Marks): Promise<void> {
-  const policy = parts.policy.current();
+async function serve(
+  parts: GatewayParts,
+  exchange: Exchange,
+  active: TrackedExchange,
+  progress: Progress,
+  marks: Marks,
+): Promise<void> {
+  const { caller } = active;
+  let policy = parts.policy.current();
   progress.match = PIPELINE.match.llm(exchange);
   progress.access = PIPELINE.authorize.llm(policy, caller);
-  if (progress.match.format === 'models') return answerModels(parts, exchange, progress.match, progress.access);
-  progress.request = await PIPELINE.read.llm(parts, exchange, progress.match);
+  if (progress.match.format === 'models')
+    return answerModels(parts, exchange, progress.match, progress.access);
+  progress.request = await PIPELINE.read.llm(parts, exchange, progress.match, active);
   marks.bodyRead = parts.clock.monotonicMs();
-  progress.route = PIPELINE.route.llm(parts, { policy, caller, access: progress.access, request: progress.request });
+  active.takeOver((reason) => refuse(exchange, reason, progress.match));
+  if (parts.policy.current() !== policy) {
+    // A body may take minutes to arrive: what holds is the policy of now.
+    policy = parts.policy.current();
+    progress.access = PIPELINE.authorize.llm(policy, caller);
+  }
+  progress.route = await PIPELINE.route.llm(parts, {
+    policy,
+    caller,
+    access: progress.access,
+    request: progress.request,
+  });
   marks.decided = parts.clock.monotonicMs();
   announce(parts, exchange, caller, progress.access, progress.request, progress.route);
-  progress.answer = await PIPELINE.forward.llm(parts, { exchange, caller, request: progress.request, route: progress.route });
-  PIPELINE.learn.llm(parts, { exchange, caller, request: progress.request, route: progress.route, answer: progress.answer });
+  const answer = isReadWhole(progress.request) ? PIPELINE.objects.llm : PIPELINE.forward.llm;
+  progress.answer = await answer(parts, {
+    exchange,
+    active,
+    request: progress.request,
+    route: progress.route,
+  });
+  PIPELINE.learn.llm(parts, {
+    exchange,
+    caller,
+    request: progress.request,
+    route: progress.route,
+    answer: progress.answer,
+  });
   progress.settlement = PIPELINE.settle.llm(
     {
       answer: progress.answer,
@@ -104,14 +154,50 @@ async function serve(parts: GatewayParts, exchange: Exchange, caller: Caller, pr
 }
 
 /** Row 9: after the answer, off the caller's path. */
-function conclude(parts: GatewayParts, input: RecordInput): void {
+function conclude(parts: GatewayParts, input: RecordInput): RequestRow {
   const row = PIPELINE.record.llm(input);
-  const keepsConversation = captureOf(input.route) !== 'none' && input.request !== null && row.sessionId === null;
-  parts.recorder.record(row, toCapturedBodies(input), keepsConversation ? (input.request?.body ?? null) : null);
+  const keepsConversation =
+    captureOf(input.route) !== 'none' &&
+    input.request !== null &&
+    input.request.match.objectKind === undefined &&
+    row.sessionId === null;
+  parts.recorder.record(
+    row,
+    toCapturedBodies(input),
+    keepsConversation ? (input.request?.body ?? null) : null,
+  );
   if (parts.events.hasListeners) parts.events.publish('request.finished', row);
+  return row;
 }
 
-function announce(parts: GatewayParts, exchange: Exchange, caller: Caller, access: Access, request: LlmRequest, route: LlmRoute): void {
+/** Results of a batch that were read give their maker rows of their own; told to listeners the first time only. */
+function concludeBatch(
+  parts: GatewayParts,
+  caller: Caller,
+  { request, route, answer }: Progress,
+  row: RequestRow,
+): void {
+  if (request === null || route === null || answer === null) return;
+  const rows = PIPELINE.settleBatch.llm({ request, route, answer, row }, parts.prices);
+  const read = batchRead(request, route.object);
+  if (rows.length === 0 || read === null) return;
+  const batch = parts.owners.ownedBy(caller.principal, read.kind).get(read.id);
+  const isFirst = batch === undefined || batch.settledAt === null;
+  if (batch !== undefined) parts.owners.learn({ ...batch, settledAt: row.startedAt });
+  for (const used of rows) {
+    parts.recorder.record(used, null, null);
+    if (isFirst && parts.events.hasListeners) parts.events.publish('request.finished', used);
+  }
+}
+
+function announce(
+  parts: GatewayParts,
+  exchange: Exchange,
+  caller: Caller,
+  access: Access,
+  request: LlmRequest,
+  route: LlmRoute,
+): void {
   if (!parts.events.hasListeners) return;
   parts.events.publish('request.started', {
     id: exchange.id,

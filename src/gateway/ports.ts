@@ -11,11 +11,14 @@ import type { Recorder } from '../recorder/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { ActiveExchanges } from './active.ts';
 import type { PosternEvents } from './events.ts';
+import type { LargeBodies } from './large-bodies/large-bodies.ts';
 import type { Owners } from './ownership/owners.ts';
 import type { BodyBudget } from './read-body.ts';
 
 /** Limits of the gateway, from the operator's settings. */
 export interface GatewayLimits {
+  /** A caller that reads nothing of its answer for this long is cut off. */
+  readonly readerIdleMs: number;
   /** Bytes of one request body. Default 64 MiB. */
   readonly bodyMaxBytes: number;
   /** Bytes of one answer kept for the record; a longer one is kept as metadata. Default 16 MiB. */
@@ -29,7 +32,7 @@ export interface GatewayParts {
   readonly logger: Logger;
   readonly limits: GatewayLimits;
   readonly policy: { current(): PolicySnapshot };
-  readonly vault: Pick<Vault, 'select' | 'selectById' | 'noteResult'>;
+  readonly vault: Pick<Vault, 'select' | 'selectById' | 'noteResult' | 'list'>;
   readonly providers: Providers;
   readonly upstreams: Pick<Upstreams, 'dispatch'>;
   readonly echo: Echo;
@@ -39,6 +42,7 @@ export interface GatewayParts {
   readonly events: EventBus<PosternEvents>;
   readonly active: ActiveExchanges;
   readonly bodyBudget: BodyBudget;
+  readonly largeBodies: Pick<LargeBodies, 'fromBytes' | 'read'>;
   /** The models that a caller may use, for `GET /v1/models`. */
   readonly models: { list(access: Access): readonly ModelEntry[] };
 }

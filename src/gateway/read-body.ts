@@ -1,16 +1,29 @@
 /** Reads a request body whole, within a limit. */
 import type { IncomingMessage } from 'node:http';
+import type { TrackedExchange } from './active.ts';
 import { Refused } from './reasons.ts';
+
+export interface ReadBodyOptions {
+  readonly maxBytes: number;
+  readonly budget: BodyBudget;
+  /** Ends the reading when the right to it is withdrawn. */
+  readonly active: Pick<TrackedExchange, 'takeOver'>;
+}
 
 /**
  * The body's bytes; one chunk is returned as it is, without a copy. Rejects with `body_too_large`
  * at the limit (the rest is not read) and with `body_incomplete` where the caller went away.
- * The bytes are taken from `budget` and stay taken: the caller releases them with the exchange.
+ * A cut rejects with its reason. The bytes are taken from `budget` and stay taken: the caller releases them with the exchange.
  */
-export function readBody(req: IncomingMessage, maxBytes: number, budget: BodyBudget): Promise<Buffer> {
+export function readBody(
+  req: IncomingMessage,
+  { maxBytes, budget, active }: ReadBodyOptions,
+): Promise<Buffer> {
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) return Promise.reject(tooLarge(maxBytes));
+  // Who left while the doors were asked has had its `close` already; no event would come.
+  if (req.destroyed && !req.readableEnded) return Promise.reject(leftEarly());
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    const chunks = new BodyChunks();
     let size = 0;
     let settled = false;
     const fail = (error: Refused): void => {
@@ -20,6 +33,7 @@ export function readBody(req: IncomingMessage, maxBytes: number, budget: BodyBud
       req.pause();
       reject(error);
     };
+    active.takeOver(fail);
     req.on('data', (chunk: Buffer) => {
       if (settled) return;
       if (size + chunk.length > maxBytes) return fail(tooLarge(maxBytes));
@@ -29,23 +43,86 @@ export function readBody(req: IncomingMessage, maxBytes: number, budget: BodyBud
       size += chunk.length;
       chunks.push(chunk);
     });
-    req.once('end', () => {
+    // Not `once`: each of these comes once at most, and its wrapper would cost more than the listener.
+    req.on('end', () => {
       if (settled) return;
       settled = true;
-      const only = chunks.length === 1 ? chunks[0] : undefined;
-      resolve(only ?? Buffer.concat(chunks, size));
+      resolve(chunks.whole(size));
     });
-    req.once('close', () => fail(new Refused('body_incomplete', 'the connection closed before the body ended')));
-    req.once('error', (error) => fail(new Refused('body_incomplete', 'the body could not be read', { cause: error })));
+    req.on('close', () => {
+      // Every request ends with a close; an error is made only for those that ended early.
+      if (!settled) fail(leftEarly());
+    });
+    req.on('error', (error) =>
+      fail(new Refused('body_incomplete', 'the body could not be read', { cause: error })),
+    );
   });
 }
 
+/** Chunks joined at a time. */
+const JOINED_MAX = 256;
+/** Chunks of this size or more on average are kept as they are: they cost little more than their bytes. */
+const SMALL_BYTES = 4096;
+
+/** The chunks of a body. A sender of single bytes makes us hold them in few pieces, not in millions of objects. */
+class BodyChunks {
+  readonly #pieces: Buffer[] = [];
+  #recent: Buffer[] = [];
+  #recentBytes = 0;
+
+  push(chunk: Buffer): void {
+    this.#recent.push(chunk);
+    this.#recentBytes += chunk.length;
+    if (this.#recent.length < JOINED_MAX) return;
+    if (this.#recentBytes < JOINED_MAX * SMALL_BYTES) {
+      this.#pieces.push(Buffer.concat(this.#recent, this.#recentBytes));
+    } else this.#pieces.push(...this.#recent);
+    this.#recent = [];
+    this.#recentBytes = 0;
+  }
+
+  whole(size: number): Buffer | Promise<Buffer> {
+    const only = this.#pieces.length === 0 && this.#recent.length === 1 ? this.#recent[0] : undefined;
+    if (only !== undefined) return only;
+    const all = [...this.#pieces, ...this.#recent];
+    return size > JOINED_AT_ONCE_BYTES ? joinInTurns(all, size) : Buffer.concat(all, size);
+  }
+}
+
+/** 4 MiB are copied in about 2 ms; then others have their turn. */
+const JOINED_AT_ONCE_BYTES = 4 * 1024 * 1024;
+
+async function joinInTurns(pieces: readonly Buffer[], size: number): Promise<Buffer> {
+  const whole = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  let pausedAt = 0;
+  for (const piece of pieces) {
+    piece.copy(whole, at);
+    at += piece.length;
+    if (at - pausedAt < JOINED_AT_ONCE_BYTES) continue;
+    pausedAt = at;
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+  return whole;
+}
+
+function leftEarly(): Refused {
+  return new Refused('body_incomplete', 'the connection closed before the body ended');
+}
+
 function tooLarge(maxBytes: number): Refused {
-  return new Refused('body_too_large', `the body is over the limit of ${maxBytes} bytes (limits.bodyMaxBytes)`);
+  return new Refused(
+    'body_too_large',
+    `the body is over the limit of ${maxBytes} bytes (limits.bodyMaxBytes)`,
+  );
 }
 
 /** Bytes of request bodies held at once, over all requests of the process. */
 export interface BodyBudget {
+  /** Bytes taken now. */
+  readonly heldBytes: number;
   take(bytes: number): boolean;
   release(bytes: number): void;
 }
@@ -53,6 +130,9 @@ export interface BodyBudget {
 export function createBodyBudget(maxBytes: number): BodyBudget {
   let held = 0;
   return {
+    get heldBytes() {
+      return held;
+    },
     take(bytes) {
       if (held + bytes > maxBytes) return false;
       held += bytes;

@@ -33,7 +33,11 @@ export const REASONS = {
     meaning: 'a web page of another origin made the request',
     help: 'call from a program, not from a web page of another site',
   },
-  request_invalid: { status: 400, meaning: 'the request line or headers are not what HTTP asks for', help: 'mend the client' },
+  request_invalid: {
+    status: 400,
+    meaning: 'the request line or headers are not what HTTP asks for',
+    help: 'mend the client',
+  },
   media_type_wrong: {
     status: 415,
     meaning: 'a write to the API came without a JSON media type',
@@ -49,27 +53,61 @@ export const REASONS = {
     meaning: 'the presented token has no scope for this',
     help: 'mint a token with the scope `use`',
   },
-  path_unknown: { status: 404, meaning: 'no surface has this path', help: 'see the surfaces in the documentation' },
+  path_unknown: {
+    status: 404,
+    meaning: 'no surface has this path',
+    help: 'see the surfaces in the documentation',
+  },
   path_doubled: {
     status: 404,
     meaning: 'the path has /v1 twice',
     help: 'give this client the base URL without /v1',
   },
-  method_wrong: { status: 405, meaning: 'the path exists with another method', help: 'use the method that the API names' },
+  method_wrong: {
+    status: 405,
+    meaning: 'the path exists with another method',
+    help: 'use the method that the API names',
+  },
   websocket_unsupported: {
     status: 426,
     meaning: 'a WebSocket upgrade was asked for',
     help: 'use plain HTTP; clients fall back by themselves',
   },
-  body_too_large: { status: 413, meaning: 'the body is over the limit', help: 'send less, or ask the operator for a higher `limits.bodyMaxBytes`' },
-  body_invalid: { status: 400, meaning: 'the body is not what the format asks for', help: 'mend the request' },
-  body_incomplete: { status: 400, meaning: 'the body ended early or came too slowly', help: 'send the whole body' },
+  body_too_large: {
+    status: 413,
+    meaning: 'the body is over the limit',
+    help: 'send less, or ask the operator for a higher `limits.bodyMaxBytes`',
+  },
+  body_invalid: {
+    status: 400,
+    meaning: 'the body is not what the format asks for',
+    help: 'mend the request',
+  },
+  body_incomplete: {
+    status: 400,
+    meaning: 'the body ended early or came too slowly',
+    help: 'send the whole body',
+  },
+  caller_left: {
+    status: 400,
+    meaning: 'the caller closed the connection before anything was sent to the provider',
+    help: 'wait for the answer',
+  },
+  reader_too_slow: {
+    status: 400,
+    meaning: 'the caller read nothing of its answer for `timeouts.idleMs`',
+    help: 'read the answer, or close the connection',
+  },
   encoding_unsupported: {
     status: 415,
     meaning: 'the body is compressed in a way that cannot be checked',
     help: 'send the body without content-encoding',
   },
-  model_missing: { status: 400, meaning: 'the request names no model', help: 'set `model`; `GET /v1/models` lists yours' },
+  model_missing: {
+    status: 400,
+    meaning: 'the request names no model',
+    help: 'set `model`; `GET /v1/models` lists yours',
+  },
   model_not_available: {
     status: 404,
     meaning: 'the model is unknown, or not granted to this caller',
@@ -90,21 +128,47 @@ export const REASONS = {
     meaning: 'the provider has no usable key for its address',
     help: 'an admin adds one with `postern keys add`',
   },
-  key_revoked: { status: 503, meaning: 'the provider key was revoked while the request ran', help: 'try again' },
+  key_revoked: {
+    status: 503,
+    meaning: 'the provider key was revoked while the request ran',
+    help: 'try again',
+  },
   credential_failed: {
     status: 503,
     meaning: 'the credential of the provider could not be turned into an access token',
     help: 'an admin checks the credential with `postern keys list`',
+  },
+  place_refused: {
+    status: 403,
+    meaning: 'the request names a cloud project or region that this provider is not for',
+    help: 'leave the project and region to Postern',
+  },
+  place_unknown: {
+    status: 503,
+    meaning: 'the cloud project or region of the provider cannot be told',
+    help: 'an admin names them in the base URL of the provider',
   },
   upstream_refused_address: {
     status: 502,
     meaning: 'the address of the provider is private, local or otherwise not allowed',
     help: 'the operator lists it with --allow-upstream',
   },
-  upstream_unreachable: { status: 502, meaning: 'the provider could not be reached', help: 'try again later' },
+  upstream_unreachable: {
+    status: 502,
+    meaning: 'the provider could not be reached',
+    help: 'try again later',
+  },
   upstream_timeout: { status: 504, meaning: 'the provider did not answer in time', help: 'try again later' },
-  upstream_truncated: { status: 502, meaning: 'the answer of the provider ended before its end', help: 'try again' },
-  access_revoked: { status: 403, meaning: 'the right to this stream was withdrawn while it ran', help: 'ask an admin' },
+  upstream_truncated: {
+    status: 502,
+    meaning: 'the answer of the provider ended before its end',
+    help: 'try again',
+  },
+  access_revoked: {
+    status: 403,
+    meaning: 'the right to this stream was withdrawn while it ran',
+    help: 'ask an admin',
+  },
   overloaded: { status: 503, meaning: 'Postern is at a limit of its own', help: 'try again in a moment' },
   shutting_down: { status: 503, meaning: 'Postern is stopping', help: 'try again in a moment' },
   internal: { status: 500, meaning: 'a fault in Postern', help: 'report the request id to the operator' },
@@ -139,5 +203,8 @@ export class Refused extends AppError<ReasonCode> {
 /** What was thrown, as a refusal: anything unmapped is `internal`, with its text for the log only. */
 export function toRefused(error: unknown): Refused {
   if (error instanceof Refused) return error;
-  return new Refused('internal', 'internal error', { cause: error, detail: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  return new Refused('internal', 'internal error', {
+    cause: error,
+    detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
 }

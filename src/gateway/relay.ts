@@ -51,10 +51,14 @@ export interface RelayOptions {
   readonly transform: StreamTransform | null;
   /** The caller asked for a stream: an answer that ends before its format's end is an error. */
   readonly streamed: boolean;
+  /** What the answer says is metered to its end, also if the caller leaves. Default false. */
+  readonly readsOn?: boolean;
   /** Error event of the stream's format, for an answer that has begun. */
   readonly renderStreamError: (refused: Refused) => Buffer;
   /** Answers a failure before the first byte. */
   readonly refuse: (refused: Refused) => void;
+  /** A caller that reads nothing for this long while bytes wait for it is cut off: it holds a connection of the provider. */
+  readonly readerIdleMs: number;
   /** Bytes of the answer kept for the record; 0 keeps none. */
   readonly captureMaxBytes: number;
   readonly monotonicMs: () => number;
@@ -72,6 +76,7 @@ export class Relay {
   #upstreamStatus = 0;
   #firstByteMark: number | null = null;
   #pausedMark: number | null = null;
+  #readerTimer: NodeJS.Timeout | null = null;
   #waitedForReaderMs = 0;
   #responseBytes = 0;
   #captured: Buffer[] = [];
@@ -80,6 +85,8 @@ export class Relay {
   #contentType: string | null = null;
   #isEventStream = false;
   #settled = false;
+  /** The caller has left; the rest is read for the meter. */
+  #isReadingOn = false;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -87,7 +94,6 @@ export class Relay {
     this.done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    options.res.on('drain', () => this.#onDrain());
     options.res.on('close', () => {
       if (!options.res.writableFinished) this.#clientLeft();
     });
@@ -113,7 +119,9 @@ export class Relay {
     const isSuccess = status < 400;
     const answer = filterAnswerHeaders(rawHeaders, this.#options.transform === null || !isSuccess);
     this.#contentType = answer.contentType;
-    this.#isEventStream = this.#options.streamed && isSuccess;
+    // Compressed though nobody asked for it: passed as it is, since no event of ours can stand within it.
+    const isPlain = answer.contentEncoding === null || answer.contentEncoding === 'identity';
+    this.#isEventStream = this.#options.streamed && isSuccess && isPlain;
     this.#meter = this.#options.createMeter(answer.contentType);
     this.#status = status;
     answer.headers.push(...PROXIED_HEADERS, 'x-postern-request-id', this.#options.requestId);
@@ -124,6 +132,7 @@ export class Relay {
   data(chunk: Buffer): void {
     if (this.#settled) return;
     this.#meter?.push(chunk);
+    if (this.#isReadingOn) return;
     const out = this.#activeTransform()?.push(chunk) ?? chunk;
     if (out.length > 0) this.#write(out);
   }
@@ -131,6 +140,7 @@ export class Relay {
   /** The provider ended its answer in an orderly way, as far as HTTP tells. */
   end(): void {
     if (this.#settled) return;
+    if (this.#isReadingOn) return this.#settle('client_abort', null, this.#meter?.finish() ?? null);
     const rest = this.#activeTransform()?.finish();
     if (rest !== undefined && rest.length > 0) this.#write(rest);
     const meter = this.#meter?.finish() ?? null;
@@ -147,6 +157,12 @@ export class Relay {
   /** The provider, or a rule, ended the answer. Before the first byte the caller gets a plain refusal. */
   fail(refused: Refused, outcome: Outcome): void {
     if (this.#settled) return;
+    if (this.#isReadingOn) {
+      // Not all was read: nothing is known of the rest.
+      this.#settle('truncated', refused.code, null);
+      this.#source?.abort(refused);
+      return;
+    }
     const { res } = this.#options;
     if (!res.headersSent) {
       this.#status = refused.status;
@@ -173,6 +189,8 @@ export class Relay {
     if (this.#pausedMark === null) {
       this.#pausedMark = this.#options.monotonicMs();
       this.#source.pause();
+      this.#options.res.once('drain', () => this.#onDrain());
+      this.#readerTimer = setTimeout(() => this.#readerIsGone(), this.#options.readerIdleMs);
     }
   }
 
@@ -180,6 +198,7 @@ export class Relay {
     if (this.#pausedMark === null || this.#settled) return;
     this.#waitedForReaderMs += this.#options.monotonicMs() - this.#pausedMark;
     this.#pausedMark = null;
+    this.#stopWaiting();
     this.#source?.resume();
   }
 
@@ -193,14 +212,49 @@ export class Relay {
     this.#captured.push(chunk);
   }
 
+  #stopWaiting(): void {
+    if (this.#readerTimer !== null) clearTimeout(this.#readerTimer);
+    this.#readerTimer = null;
+  }
+
+  /** No error event could be read by who does not read: the connection ends. */
+  #readerIsGone(): void {
+    if (this.#settled || this.#readsOnAlone()) return;
+    const refused = new Refused('reader_too_slow', 'the caller did not read its answer');
+    this.#settle('client_abort', refused.code, this.#meter?.finish() ?? null);
+    this.#source?.abort(refused);
+    this.#options.res.destroy();
+  }
+
   #clientLeft(): void {
-    if (this.#settled) return;
+    if (this.#settled || this.#readsOnAlone()) return;
     this.#settle('client_abort', null, this.#meter?.finish() ?? null);
     this.#source?.abort(new Error('the caller closed the connection'));
   }
 
+  /** What is metered to its end goes on without its reader; true if it does. */
+  #readsOnAlone(): boolean {
+    if (this.#options.readsOn !== true || !this.hasBegun) return false;
+    if (this.#isReadingOn) return true;
+    this.#isReadingOn = true;
+    this.#stopWaiting();
+    this.#options.res.destroy();
+    this.#source?.resume();
+    return true;
+  }
+
+  /** What was written last may wait for a reader, too, with nobody left to notice. */
+  #endUnread(): void {
+    const { res } = this.#options;
+    if (!res.writableEnded || res.writableLength === 0 || res.destroyed) return;
+    const timer = setTimeout(() => res.destroy(), this.#options.readerIdleMs);
+    res.once('close', () => clearTimeout(timer));
+  }
+
   #settle(outcome: Outcome, reason: ReasonCode | null, meter: MeterResult | null): void {
     this.#settled = true;
+    this.#stopWaiting();
+    this.#endUnread();
     this.#resolve({
       status: this.#status,
       outcome,

@@ -2,13 +2,34 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { forwardableHeaders, forwardableQuery } from './request-headers.ts';
 
-test("no credential of the caller goes upstream, whichever header it is in (DESIGN section 3, step 6)", () => {
-  const names = ['Authorization', 'x-api-key', 'X-Goog-Api-Key', 'api-key', 'Cookie', 'x-amz-security-token', 'X-Amz-Date', 'X-Postern-Authorization', 'Proxy-Authorization'];
+test('no credential of the caller goes upstream, whichever header it is in (DESIGN section 3, step 6)', () => {
+  const names = [
+    'Authorization',
+    'x-api-key',
+    'X-Goog-Api-Key',
+    'api-key',
+    'Cookie',
+    'x-amz-security-token',
+    'X-Amz-Date',
+    'X-Postern-Authorization',
+    'Proxy-Authorization',
+  ];
   for (const name of names) assert.deepEqual(forwardableHeaders([name, 'secret'], null), [], name);
 });
 
 test('nothing that tells where the caller sits, and none of our own labels, goes upstream', () => {
-  const names = ['Host', 'X-Forwarded-For', 'Forwarded', 'Via', 'Tailscale-User-Login', 'x-postern-session', 'Origin', 'Sec-Fetch-Site', 'Accept-Encoding', 'Expect'];
+  const names = [
+    'Host',
+    'X-Forwarded-For',
+    'Forwarded',
+    'Via',
+    'Tailscale-User-Login',
+    'x-postern-session',
+    'Origin',
+    'Sec-Fetch-Site',
+    'Accept-Encoding',
+    'Expect',
+  ];
   for (const name of names) assert.deepEqual(forwardableHeaders([name, 'x'], null), [], name);
 });
 

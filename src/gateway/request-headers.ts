@@ -6,8 +6,11 @@ import {
   HOP_BY_HOP_HEADERS,
   isCallerCredential,
   isCallerCredentialQuery,
+  isOverrideHeader,
+  isOverrideQuery,
   isPosternHeader,
   isProxyHeader,
+  TOKEN_PREFIX,
 } from '../identity/index.ts';
 
 /** Decided anew for the provider's connection, or none of its business. */
@@ -25,39 +28,44 @@ export function forwardableHeaders(rawHeaders: readonly string[], keep: string |
     const lower = name.toLowerCase();
     if (NOT_FORWARDED.has(lower) || isPosternHeader(lower) || lower.startsWith('sec-fetch-')) continue;
     if (isProxyHeader(lower) || named?.has(lower) === true) continue;
-    if (lower !== keep && isCallerCredential(lower)) continue;
-    headers.push(name, rawHeaders[i + 1] ?? '');
+    if ((lower !== keep && isCallerCredential(lower)) || isOverrideHeader(lower)) continue;
+    const value = rawHeaders[i + 1] ?? '';
+    if (!value.includes(TOKEN_PREFIX)) headers.push(name, value);
   }
   return headers;
 }
 
 function connectionNamed(rawHeaders: readonly string[]): ReadonlySet<string> | null {
+  let names: Set<string> | null = null;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? '';
     if (name.length !== 10 || name.toLowerCase() !== 'connection') continue;
     const value = rawHeaders[i + 1] ?? '';
     if (value.toLowerCase() === 'keep-alive' || value.toLowerCase() === 'close') continue;
-    return new Set(value.split(',').map((part) => part.trim().toLowerCase()));
+    names ??= new Set();
+    for (const part of value.split(',')) names.add(part.trim().toLowerCase());
   }
-  return null;
+  return names;
 }
 
 /** The query without credentials; the rest keeps its bytes and order. */
 export function forwardableQuery(query: string): string {
   if (query === '') return '';
-  return query
-    .split('&')
-    .filter((pair) => !isCallerCredentialQuery(decodeName(pair)))
-    .join('&');
+  return query.split('&').filter(mayPass).join('&');
 }
 
-/** A parameter's name, decoded, so that `%6bey=` is known as `key`. */
-function decodeName(pair: string): string {
+function mayPass(pair: string): boolean {
   const end = pair.indexOf('=');
-  const name = end < 0 ? pair : pair.slice(0, end);
+  const name = decode(end < 0 ? pair : pair.slice(0, end));
+  return !isCallerCredentialQuery(name) && !isOverrideQuery(name) && !decode(pair).includes(TOKEN_PREFIX);
+}
+
+/** Decoded, so that `%6bey=` is known as `key`. */
+function decode(text: string): string {
+  if (!text.includes('%') && !text.includes('+')) return text;
   try {
-    return decodeURIComponent(name.replaceAll('+', ' '));
+    return decodeURIComponent(text.replaceAll('+', ' '));
   } catch {
-    return name;
+    return text;
   }
 }

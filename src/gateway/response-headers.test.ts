@@ -3,12 +3,31 @@ import { test } from 'node:test';
 import { filterAnswerHeaders } from './response-headers.ts';
 
 test("a stranger's answer sets no state and opens no origin (DESIGN section 4)", () => {
-  const unsafe = ['Set-Cookie', 'Access-Control-Allow-Origin', 'Refresh', 'Clear-Site-Data', 'Content-Security-Policy', 'Location', 'X-Postern-Reason', 'Connection', 'Transfer-Encoding'];
+  const unsafe = [
+    'Set-Cookie',
+    'Access-Control-Allow-Origin',
+    'Refresh',
+    'Clear-Site-Data',
+    'Content-Security-Policy',
+    'Location',
+    'X-Postern-Reason',
+    'Connection',
+    'Transfer-Encoding',
+  ];
   for (const name of unsafe) assert.deepEqual(filterAnswerHeaders([name, 'x'], true).headers, [], name);
 });
 
 test('what the provider says to its client passes with its spelling', () => {
-  const raw = ['Content-Type', 'text/event-stream', 'x-RateLimit-Remaining', '7', 'anthropic-organization-id', 'o', 'X-Unknown', 'ü'];
+  const raw = [
+    'Content-Type',
+    'text/event-stream',
+    'x-RateLimit-Remaining',
+    '7',
+    'anthropic-organization-id',
+    'o',
+    'X-Unknown',
+    'ü',
+  ];
   assert.deepEqual(filterAnswerHeaders(raw, true).headers, raw);
 });
 

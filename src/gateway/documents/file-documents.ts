@@ -1,8 +1,22 @@
 /** A document that is a file of the operator: watched, never written; the last good text stays in force. */
 import { AppError, describeError } from '../../base/errors.ts';
 import { Secret } from '../../base/secret.ts';
-import { type GatewayDocument, type PolicySnapshot, type Problem, type SecretSource, type StoredGrantView, redactSecrets } from '../../policy/index.ts';
-import type { DocumentFault, Documents, DocumentText, SaveResult, Validation, VersionInfo } from './documents.ts';
+import {
+  type GatewayDocument,
+  type PolicySnapshot,
+  type Problem,
+  type SecretSource,
+  type StoredGrantView,
+  redactSecrets,
+} from '../../policy/index.ts';
+import type {
+  DocumentFault,
+  Documents,
+  DocumentText,
+  SaveResult,
+  Validation,
+  VersionInfo,
+} from './documents.ts';
 import { DocumentError } from './errors.ts';
 import type { OpenDocumentsOptions } from './open-documents.ts';
 import type { DocumentFiles } from './ports.ts';
@@ -29,6 +43,8 @@ export class FileDocuments implements Documents {
   #settling: NodeJS.Timeout | null = null;
   #polling: NodeJS.Timeout | null = null;
   #closed = false;
+  /** Sources of the keys that the vault has from the text in force. */
+  #offered: ReadonlySet<string> = new Set();
   #lastReload: Promise<void> = Promise.resolve();
 
   constructor(options: FileDocumentsOptions) {
@@ -43,7 +59,10 @@ export class FileDocuments implements Documents {
     try {
       this.#stopWatch = files.watch(path, () => this.#settle());
     } catch (error) {
-      logger.warn('the gateway document cannot be watched; it is looked at every few seconds', { path, error: describeError(error) });
+      logger.warn('the gateway document cannot be watched; it is looked at every few seconds', {
+        path,
+        error: describeError(error),
+      });
     }
     this.#polling = setInterval(() => this.#reloadAside(), POLL_MS);
     this.#polling.unref();
@@ -71,7 +90,13 @@ export class FileDocuments implements Documents {
 
   text(): DocumentText {
     const { text } = this.#inForce;
-    return { text: text === '' ? '' : redactSecrets(text), version: 0, etag: this.etag(), source: 'file', path: this.#options.path };
+    return {
+      text: text === '' ? '' : redactSecrets(text),
+      version: 0,
+      etag: this.etag(),
+      source: 'file',
+      path: this.#options.path,
+    };
   }
 
   validate(text: string): Promise<Validation> {
@@ -82,7 +107,12 @@ export class FileDocuments implements Documents {
 
   save(): Promise<SaveResult> {
     const { path } = this.#options;
-    return Promise.reject(new DocumentError('config_is_file', `the document is the file ${path} (--config): change it there; it is read again by itself`));
+    return Promise.reject(
+      new DocumentError(
+        'config_is_file',
+        `the document is the file ${path} (--config): change it there; it is read again by itself`,
+      ),
+    );
   }
 
   rollback(): Promise<SaveResult> {
@@ -98,13 +128,20 @@ export class FileDocuments implements Documents {
   }
 
   diff(): Promise<string> {
-    return Promise.reject(new DocumentError('config_unknown_version', 'a file keeps no versions; use the version control that it is in'));
+    return Promise.reject(
+      new DocumentError(
+        'config_unknown_version',
+        'a file keeps no versions; use the version control that it is in',
+      ),
+    );
   }
 
   /** Only the document grants use; who was made an admin by claim or flag administers all the same. */
   async reloadGrants(): Promise<void> {
     const grants = await this.#options.store.listGrants();
-    const admins = grants.filter((grant) => grant.role === 'admin').map((grant): StoredGrantView => ({ ...grant, models: [] }));
+    const admins = grants
+      .filter((grant) => grant.role === 'admin')
+      .map((grant): StoredGrantView => ({ ...grant, models: [] }));
     this.#inForce.useGrants(admins);
   }
 
@@ -138,7 +175,9 @@ export class FileDocuments implements Documents {
   #reloadAside(): void {
     if (this.#closed) return;
     this.reload().catch((error: unknown) => {
-      this.#options.logger.error('the gateway document could not be looked at', { error: describeError(error) });
+      this.#options.logger.error('the gateway document could not be looked at', {
+        error: describeError(error),
+      });
     });
   }
 
@@ -158,58 +197,75 @@ export class FileDocuments implements Documents {
     const draft = this.#inForce.draft(text);
     const errors = draft.parsed.problems.filter((problem) => problem.severity === 'error');
     if (errors.length > 0) this.#fail(`${path}: ${summarise(errors)}`, errors);
-    else if (draft.testFailures.length > 0) this.#fail(`${path}: a test fails: ${summarise([], draft.testFailures)}`, []);
+    else if (draft.testFailures.length > 0)
+      this.#fail(`${path}: a test fails: ${summarise([], draft.testFailures)}`, []);
     else await this.#use(draft);
   }
 
   async #use(draft: Draft): Promise<void> {
     const missing = await this.#offerKeys(draft.parsed.document);
     this.#inForce.use(draft);
-    this.#options.logger.info('the gateway document is in force', { path: this.#options.path, version: this.current().version });
+    this.#options.logger.info('the gateway document is in force', {
+      path: this.#options.path,
+      version: this.current().version,
+    });
     for (const text of missing) this.#options.logger.warn(text);
   }
 
   #fail(message: string, problems: readonly Problem[]): void {
     if (this.#inForce.fault?.message === message) return;
     this.#inForce.fail(message, problems);
-    this.#options.logger.error('the gateway document is not taken; the last good one stays in force', { error: message });
+    this.#options.logger.error('the gateway document is not taken; the last good one stays in force', {
+      error: message,
+    });
   }
 
   /** Gives the vault the keys that the file holds or refers to; what could not be found comes back in words. */
   async #offerKeys(document: GatewayDocument): Promise<readonly string[]> {
     const missing: string[] = [];
+    const named = new Set<string>();
     for (const { id, apiKey, baseUrl, authorization } of document.providers.values()) {
       if (apiKey === null || apiKey.kind === 'vault' || baseUrl === null) continue;
+      const source = `document:${id}`;
+      named.add(source);
       const found = await this.#resolveSecret(apiKey);
       if (found.secret === null) {
         missing.push(`the key of provider ${id} is missing: ${found.why}`);
         continue;
       }
       try {
-        this.#options.vault.addFound(id, { origin: baseUrl.origin, header: authorization, secret: found.secret, source: `document:${id}` });
+        this.#options.vault.addFound(id, {
+          origin: baseUrl.origin,
+          header: authorization,
+          secret: found.secret,
+          source,
+        });
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         missing.push(`the key of provider ${id} cannot be used: ${error.message}`);
       }
     }
+    for (const source of this.#offered) if (!named.has(source)) this.#options.vault.forgetFound(source);
+    this.#offered = named;
     return missing;
   }
 
-  async #resolveSecret(source: Exclude<SecretSource, { kind: 'vault' }>): Promise<{ readonly secret: Secret | null; readonly why: string }> {
-    switch (source.kind) {
-      case 'literal':
-        return { secret: source.secret, why: '' };
-      case 'env': {
-        const value = this.#options.env[source.name]?.trim() ?? '';
-        return { secret: value === '' ? null : new Secret(value), why: `the environment variable ${source.name} is not set` };
-      }
-      case 'file':
-        try {
-          const text = (await this.#options.files.readText(source.path, SECRET_MAX_BYTES)).trim();
-          return { secret: text === '' ? null : new Secret(text), why: `${source.path} is empty` };
-        } catch (error) {
-          return { secret: null, why: `${source.path} cannot be read: ${describeError(error)}` };
-        }
+  async #resolveSecret(
+    source: Exclude<SecretSource, { kind: 'vault' }>,
+  ): Promise<{ readonly secret: Secret | null; readonly why: string }> {
+    if (source.kind === 'literal') return { secret: source.secret, why: '' };
+    if (source.kind === 'env') {
+      const value = this.#options.env[source.name]?.trim() ?? '';
+      return {
+        secret: value === '' ? null : new Secret(value),
+        why: `the environment variable ${source.name} is not set`,
+      };
+    }
+    try {
+      const text = (await this.#options.files.readText(source.path, SECRET_MAX_BYTES)).trim();
+      return { secret: text === '' ? null : new Secret(text), why: `${source.path} is empty` };
+    } catch (error) {
+      return { secret: null, why: `${source.path} cannot be read: ${describeError(error)}` };
     }
   }
 }

@@ -37,10 +37,18 @@ export async function openDocuments(options: OpenDocumentsOptions): Promise<Docu
   const { source } = options;
   const documents =
     source.kind === 'file'
-      ? new FileDocuments({ ...options, files: options.files ?? documentFiles, env: options.env ?? {}, path: source.path })
+      ? new FileDocuments({
+          ...options,
+          files: options.files ?? documentFiles,
+          env: options.env ?? {},
+          path: source.path,
+        })
       : new StoreDocuments(options);
   await documents.open();
   const fault = documents.lastError();
-  if (fault !== null) options.logger.error('the gateway document cannot be used; it grants nothing', { error: describeError(fault) });
+  if (fault !== null)
+    options.logger.error('the gateway document cannot be used; it grants nothing', {
+      error: describeError(fault),
+    });
   return documents;
 }

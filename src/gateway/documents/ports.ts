@@ -41,8 +41,15 @@ export interface DocumentVault {
   /** Keys of the operator's file: in memory only, one per `source`; the latest call for a source wins. */
   addFound(
     provider: string,
-    key: { readonly origin: string; readonly header: string; readonly secret: Secret; readonly source: string },
+    key: {
+      readonly origin: string;
+      readonly header: string;
+      readonly secret: Secret;
+      readonly source: string;
+    },
   ): unknown;
+  /** The operator's file names the key of this source no more: no new request uses it. */
+  forgetFound(source: string): void;
 }
 
 /** The operator's file and its watcher. */

@@ -1,7 +1,14 @@
 /** Documents that live in the store: versions, checked saves, rollback. */
 import { AppError } from '../../base/errors.ts';
 import type { Caller } from '../../identity/caller.ts';
-import { diffDocuments, liftSecrets, type LiftedSecret, type PolicySnapshot, type Problem, redactSecrets } from '../../policy/index.ts';
+import {
+  diffDocuments,
+  liftSecrets,
+  type LiftedSecret,
+  type PolicySnapshot,
+  type Problem,
+  redactSecrets,
+} from '../../policy/index.ts';
 import type {
   DocumentActor,
   DocumentFault,
@@ -92,8 +99,16 @@ export class StoreDocuments implements Documents {
   }
 
   async versions(limit = VERSIONS_DEFAULT): Promise<readonly VersionInfo[]> {
-    const rows = await this.#options.store.listDocuments(this.#options.tailnet, Math.min(Math.max(1, limit), VERSIONS_MAX));
-    return rows.map(({ version, createdAt, createdBy, comment }) => ({ version, createdAt, createdBy, comment }));
+    const rows = await this.#options.store.listDocuments(
+      this.#options.tailnet,
+      Math.min(Math.max(1, limit), VERSIONS_MAX),
+    );
+    return rows.map(({ version, createdAt, createdBy, comment }) => ({
+      version,
+      createdAt,
+      createdBy,
+      comment,
+    }));
   }
 
   async versionText(version: number): Promise<string | null> {
@@ -110,7 +125,11 @@ export class StoreDocuments implements Documents {
   async rollback(request: Omit<SaveRequest, 'text'> & { readonly version: number }): Promise<SaveResult> {
     const { version, ...rest } = request;
     const text = await this.#textOf(version);
-    return this.save({ ...rest, text, comment: rest.comment === '' ? `rollback to version ${version}` : rest.comment });
+    return this.save({
+      ...rest,
+      text,
+      comment: rest.comment === '' ? `rollback to version ${version}` : rest.comment,
+    });
   }
 
   async reloadGrants(): Promise<void> {
@@ -124,7 +143,8 @@ export class StoreDocuments implements Documents {
       const draft = this.#inForce.draft(latest.text);
       const errors = draft.parsed.problems.filter((problem) => problem.severity === 'error');
       this.#version = latest.version;
-      if (errors.length > 0) this.#inForce.fail(`version ${latest.version} of the document: ${summarise(errors)}`, errors);
+      if (errors.length > 0)
+        this.#inForce.fail(`version ${latest.version} of the document: ${summarise(errors)}`, errors);
       else this.#inForce.use(draft);
     });
   }
@@ -141,13 +161,23 @@ export class StoreDocuments implements Documents {
   #refuse(draft: Draft, caller: Caller | null): void {
     const { problems } = draft.parsed;
     const refusing = refusingProblems(problems);
-    if (refusing.length > 0) throw new DocumentError('config_invalid', `the document is refused: ${summarise(refusing)}`, { problems });
+    if (refusing.length > 0)
+      throw new DocumentError('config_invalid', `the document is refused: ${summarise(refusing)}`, {
+        problems,
+      });
     const { testFailures } = draft;
     if (testFailures.length > 0) {
-      throw new DocumentError('config_tests_failed', `the document's own tests fail: ${summarise([], testFailures)}`, { testFailures });
+      throw new DocumentError(
+        'config_tests_failed',
+        `the document's own tests fail: ${summarise([], testFailures)}`,
+        { testFailures },
+      );
     }
     if (this.#locksOut(draft, caller)) {
-      throw new DocumentError('config_locks_out', 'with this document you would no longer be an admin; keep a grant that makes you one');
+      throw new DocumentError(
+        'config_locks_out',
+        'with this document you would no longer be an admin; keep a grant that makes you one',
+      );
     }
   }
 
@@ -163,7 +193,15 @@ export class StoreDocuments implements Documents {
     try {
       for (const { provider, origin, header, secret } of lifted) {
         const createdBy = request.actor.principal;
-        const key = { provider, name: 'from the document', origin, header, secret, state: 'staged' as const, createdBy };
+        const key = {
+          provider,
+          name: 'from the document',
+          origin,
+          header,
+          secret,
+          state: 'staged' as const,
+          createdBy,
+        };
         staged.push((await vault.add(key)).id);
       }
       const version = await this.#put(text, request);
@@ -187,14 +225,19 @@ export class StoreDocuments implements Documents {
     try {
       return await store.putDocument(document, request.expectedVersion);
     } catch (error) {
-      if (error instanceof AppError && error.code === 'store_conflict') throw conflict(request.expectedVersion, null);
+      if (error instanceof AppError && error.code === 'store_conflict')
+        throw conflict(request.expectedVersion, null);
       throw error;
     }
   }
 
   async #textOf(version: number): Promise<string> {
     const text = await this.versionText(version);
-    if (text === null) throw new DocumentError('config_unknown_version', `no version ${version} of the document is kept; see postern config versions`);
+    if (text === null)
+      throw new DocumentError(
+        'config_unknown_version',
+        `no version ${version} of the document is kept; see postern config versions`,
+      );
     return text;
   }
 
@@ -211,5 +254,8 @@ function refusingProblems(problems: readonly Problem[]): readonly Problem[] {
 
 function conflict(expected: number, got: number | null): DocumentError {
   const now = got === null ? 'somebody saved another' : `the latest is ${got}`;
-  return new DocumentError('config_conflict', `the document was edited from version ${expected}, but ${now}; load it again and repeat the change`);
+  return new DocumentError(
+    'config_conflict',
+    `the document was edited from version ${expected}, but ${now}; load it again and repeat the change`,
+  );
 }

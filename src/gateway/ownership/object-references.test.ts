@@ -1,8 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findObjectReferences, kindOfId, mayReferToObjects } from './object-references.ts';
+import { KeyWatch, scanJsonDocument } from '../../wire/json-scan.ts';
+import {
+  REFERENCE_KEYS,
+  findObjectReferences,
+  mayReferByKeys,
+  mayReferToObjects,
+} from './object-references.ts';
 
-const references = (body: unknown): string[] => findObjectReferences(body).map(({ kind, id }) => `${kind}:${id}`).sort();
+function mayReferAfterScan(body: Buffer, keepsItems: boolean): boolean {
+  const watch = new KeyWatch(REFERENCE_KEYS);
+  scanJsonDocument(body, watch);
+  return mayReferByKeys(watch.mask, body, keepsItems);
+}
+
+const references = (body: unknown): string[] =>
+  findObjectReferences(body, true)
+    .map(({ kind, id }) => `${kind}:${id}`)
+    .sort();
 
 test('every way to name a provider object in a body is found (DESIGN section 6)', () => {
   const table: readonly (readonly [body: unknown, expected: readonly string[]])[] = [
@@ -10,17 +25,50 @@ test('every way to name a provider object in a body is found (DESIGN section 6)'
     [{ conversation: 'conv_1' }, ['conversation:conv_1']],
     [{ conversation: { id: 'conv_1' } }, ['conversation:conv_1']],
     [{ input: [{ content: [{ type: 'input_file', file_id: 'file-1' }] }] }, ['file:file-1']],
-    [{ tools: [{ type: 'file_search', vector_store_ids: ['vs_1', 'vs_2'] }] }, ['vector_store:vs_1', 'vector_store:vs_2']],
-    [{ tools: [{ type: 'code_interpreter', container: { type: 'auto', file_ids: ['file-2'] } }] }, ['file:file-2']],
+    [
+      { tools: [{ type: 'file_search', vector_store_ids: ['vs_1', 'vs_2'] }] },
+      ['vector_store:vs_1', 'vector_store:vs_2'],
+    ],
+    [
+      { tools: [{ type: 'code_interpreter', container: { type: 'auto', file_ids: ['file-2'] } }] },
+      ['file:file-2'],
+    ],
     [{ container: 'container_1' }, ['container:container_1']],
-    [{ messages: [{ content: [{ type: 'document', source: { type: 'file', file_id: 'file_3' } }] }] }, ['file:file_3']],
+    [
+      { messages: [{ content: [{ type: 'document', source: { type: 'file', file_id: 'file_3' } }] }] },
+      ['file:file_3'],
+    ],
     [{ cachedContent: 'cachedContents/x' }, ['cache:cachedContents/x']],
-    [{ contents: [{ parts: [{ fileData: { fileUri: 'https://example.test/v1beta/files/abc' } }] }] }, ['file:files/abc']],
+    [
+      { contents: [{ parts: [{ fileData: { fileUri: 'https://example.test/v1beta/files/abc' } }] }] },
+      ['file:files/abc'],
+    ],
     [{ input_file_id: 'file-9' }, ['file:file-9']],
+    [
+      {
+        contents: [
+          { parts: [{ fileData: { fileUri: 'https://example.test/v1beta/files/abc:download?x=1' } }] },
+        ],
+      },
+      ['file:files/abc'],
+    ],
+    [{ input: [{ type: 'item_reference', id: 'msg_1' }] }, ['item:msg_1']],
+    [{ input: [{ id: 'rs_1' }] }, ['item:rs_1']],
+    [{ input: [{ id: 'rs_1', type: null }] }, ['item:rs_1']],
+    [{ input: [{ type: 'reasoning', id: 'rs_2', summary: [] }] }, ['item:rs_2']],
+    [{ prompt: { id: 'pmpt_1', version: '2' } }, ['prompt:pmpt_1']],
+    [{ messages: [{ role: 'assistant', audio: { id: 'audio_1' } }] }, ['audio:audio_1']],
+    [
+      { container: { id: 'container_1', skills: [{ type: 'custom', skill_id: 's1' }] } },
+      ['container:container_1', 'skill:s1'],
+    ],
+    // The body itself is not a tool call, whatever it says.
+    [{ type: 'tool_use', toolUseId: '1', input: [{ file_id: 'file-1' }] }, ['file:file-1']],
   ];
   for (const [body, expected] of table) {
     assert.deepEqual(references(body), expected, JSON.stringify(body));
-    assert.equal(mayReferToObjects(Buffer.from(JSON.stringify(body))), true, JSON.stringify(body));
+    assert.equal(mayReferToObjects(Buffer.from(JSON.stringify(body)), true), true, JSON.stringify(body));
+    assert.equal(mayReferAfterScan(Buffer.from(JSON.stringify(body)), true), true, JSON.stringify(body));
   }
 });
 
@@ -31,6 +79,10 @@ test("what is the caller's own data is not a reference", () => {
     { tools: [{ input_schema: { properties: { file_id: { type: 'string' } } } }] },
     { tools: [{ type: 'code_interpreter', container: 'auto' }] },
     { metadata: { conversation: 'x' } },
+    { input: [{ type: 'reasoning', id: 'rs_2', encrypted_content: 'sealed' }] },
+    { input: [{ type: 'message', id: 'msg_1', role: 'assistant', content: [] }] },
+    { container: { skills: [{ type: 'anthropic', skill_id: 'pptx' }] } },
+    { audio: { voice: 'alloy', format: 'mp3' }, prompt: 'once' },
     { contents: [{ parts: [{ functionCall: { name: 'f', args: { file_id: 'x' } } }] }] },
   ];
   for (const body of bodies) assert.deepEqual(references(body), [], JSON.stringify(body));
@@ -38,12 +90,20 @@ test("what is the caller's own data is not a reference", () => {
 
 test('an escaped member name does not hide a reference', () => {
   const body = '{"previous_respons\\u0065_id":"resp_1"}';
-  assert.equal(mayReferToObjects(Buffer.from(body)), true);
+  assert.equal(mayReferToObjects(Buffer.from(body), true), true);
+  assert.equal(mayReferAfterScan(Buffer.from(body), false), true);
+  assert.equal(mayReferAfterScan(Buffer.from('{"prompt":{"id":"\\u0070mpt_1"}}'), false), true);
   assert.deepEqual(references(JSON.parse(body)), ['response:resp_1']);
 });
 
-test('the kind of an id is told by its prefix', () => {
-  assert.equal(kindOfId('resp_1'), 'response');
-  assert.equal(kindOfId('msgbatch_1'), 'message_batch');
-  assert.equal(kindOfId('whatever'), null);
+test('a bare id is an item only where the format keeps items', () => {
+  assert.deepEqual(findObjectReferences({ plugins: [{ id: 'file_parser' }] }, false), []);
+});
+
+test('a usual request is not walked, and a body whose keys nobody watched always is', () => {
+  const body = Buffer.from(
+    '{"model":"m","messages":[{"role":"user","content":"file_id"}],"tools":[{"prompt":1}]}',
+  );
+  assert.equal(mayReferAfterScan(body, false), false);
+  assert.equal(mayReferByKeys(-1, body, false), true);
 });

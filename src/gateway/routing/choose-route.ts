@@ -21,6 +21,8 @@ export interface RouteQuestion {
   readonly access: Access;
   readonly requestedModel: string;
   readonly format: string;
+  /** Only this one; default any. */
+  readonly provider?: string;
 }
 
 /**
@@ -31,6 +33,7 @@ export function chooseRoute(question: RouteQuestion): Route {
   const { access, requestedModel, format } = question;
   let otherFormats: ReadonlySet<string> | null = null;
   for (const candidate of question.policy.resolve(requestedModel)) {
+    if (question.provider !== undefined && candidate.provider.id !== question.provider) continue;
     const grant = access.grant(candidate.provider.id, candidate.model);
     if (grant === null) continue;
     if (!candidate.provider.formats.has(format)) {
@@ -49,5 +52,11 @@ export function chooseRoute(question: RouteQuestion): Route {
 }
 
 function toRoute(candidate: Candidate, grant: ModelGrant, requestedModel: string): Route {
-  return { provider: candidate.provider, requestedModel, model: candidate.model, grant, isRenamed: candidate.model !== requestedModel };
+  return {
+    provider: candidate.provider,
+    requestedModel,
+    model: candidate.model,
+    grant,
+    isRenamed: candidate.model !== requestedModel,
+  };
 }

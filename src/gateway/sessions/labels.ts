@@ -9,7 +9,14 @@ import type { IncomingHttpHeaders } from 'node:http';
 const LABEL_MAX_LENGTH = 128;
 const LABEL_PATTERN = /^[\x21-\x7e]+$/;
 
-const SESSION_HEADERS = ['x-postern-session', 'x-claude-code-session-id', 'session-id', 'session_id', 'thread-id', 'x-session-id'] as const;
+const SESSION_HEADERS = [
+  'x-postern-session',
+  'x-claude-code-session-id',
+  'session-id',
+  'session_id',
+  'thread-id',
+  'x-session-id',
+] as const;
 
 /** User agents of known clients, by their first product name. Checked in order. */
 const AGENTS: readonly (readonly [pattern: RegExp, agent: string])[] = [

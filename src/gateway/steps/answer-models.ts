@@ -7,7 +7,12 @@ import { Refused } from '../reasons.ts';
 import { PROXIED_HEADERS } from '../response-headers.ts';
 
 /** Answers; throws `model_not_available` for a single model that the caller may not use. */
-export function answerModels(parts: GatewayParts, exchange: Exchange, match: SurfaceMatch, access: Access): void {
+export function answerModels(
+  parts: GatewayParts,
+  exchange: Exchange,
+  match: SurfaceMatch,
+  access: Access,
+): void {
   const value = match.action === 'hello' ? {} : modelsValue(parts, exchange, match, access);
   const body = Buffer.from(JSON.stringify(value));
   exchange.res.writeHead(200, [
@@ -30,7 +35,8 @@ function modelsValue(parts: GatewayParts, exchange: Exchange, match: SurfaceMatc
   if (match.action === 'inference-profiles') return { inferenceProfileSummaries: [] };
   if (match.model !== null) {
     const model = models.find(({ id }) => id === match.model);
-    if (model === undefined) throw new Refused('model_not_available', `the model "${match.model}" is not available to you`);
+    if (model === undefined)
+      throw new Refused('model_not_available', `the model "${match.model}" is not available to you`);
     return renderModel(match.dialect, model, createdAt);
   }
   return renderModels(match.dialect, models, { createdAt, page: readPage(exchange.query) });

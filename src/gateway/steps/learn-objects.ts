@@ -1,7 +1,8 @@
-/** After an answer: a provider object that it made belongs to its caller from now on. */
+/** After an answer: a provider object that it made belongs to its caller from now on, and a deleted one to nobody. */
 import type { Caller } from '../../identity/index.ts';
+import type { NamedObject } from '../../llm/index.ts';
 import type { Exchange } from '../exchange.ts';
-import { kindOfId } from '../ownership/object-references.ts';
+import { objectOperation } from '../ownership/object-operation.ts';
 import type { GatewayParts } from '../ports.ts';
 import type { Answer } from '../relay.ts';
 import type { LlmRequest } from './read-request.ts';
@@ -15,21 +16,80 @@ export interface LearnInput {
   readonly answer: Answer;
 }
 
-/** Formats whose answers are kept by the provider under their id unless the caller said not to. */
-const STORED_ANSWERS = new Set(['openai_responses']);
+/** Kinds that an answer of a model may bring forth, by format. Nothing else that it names is believed. */
+const MADE_BY_ANSWERS: Readonly<Record<string, ReadonlySet<string>>> = {
+  openai_responses: new Set(['response', 'item', 'container']),
+  anthropic_messages: new Set(['container', 'file']),
+  openai_chat: new Set(['audio']),
+};
+/** Of those, what is kept only if the caller did not say `store: false`. */
+const STORED = new Set(['response', 'item']);
 
-export function learnObjects(parts: GatewayParts, { exchange, caller, request, route, answer }: LearnInput): void {
-  const objectId = answer.meter?.responseId ?? null;
-  if (objectId === null || answer.status >= 400 || !STORED_ANSWERS.has(request.match.format)) return;
-  if (request.facts?.member('store') === false) return;
-  parts.owners.learn({
-    tailnet: caller.tailnet,
-    provider: route.provider.id,
-    kind: kindOfId(objectId) ?? 'response',
-    objectId,
-    principal: caller.principal,
-    keyId: route.key?.id ?? null,
-    model: route.model,
-    createdAt: exchange.startedAt,
-  });
+export function learnObjects(parts: GatewayParts, input: LearnInput): void {
+  const { exchange, caller, request, route, answer } = input;
+  if (answer.status < 200 || answer.status >= 300) return;
+  if (objectOperation(request) === 'delete' && route.object !== null) parts.owners.forget(route.object);
+  for (const made of madeObjects(input)) {
+    parts.owners.learn({
+      tailnet: caller.tailnet,
+      provider: route.provider.id,
+      kind: made.kind,
+      objectId: made.id,
+      principal: caller.principal,
+      keyId: route.key?.id ?? null,
+      model: route.model === '' ? null : route.model,
+      createdAt: exchange.startedAt,
+      models: made.kind === request.match.objectKind ? route.models : null,
+      parentId: made.parentId,
+      settledAt: null,
+    });
+  }
+}
+
+function madeObjects(input: LearnInput): readonly NamedObject[] {
+  const { request, answer } = input;
+  const named = answer.meter?.objects ?? [];
+  const { format, objectKind } = request.match;
+  if (objectKind !== undefined) return named.filter((object) => isMade(input, object));
+  const kinds = MADE_BY_ANSWERS[format];
+  if (kinds === undefined) return [];
+  const isStored = request.facts?.member('store') !== false;
+  return withBareResponse(named, input).filter(
+    ({ kind }) => kinds.has(kind) && (isStored || !STORED.has(kind)),
+  );
+}
+
+/** A stream that was left early named its response at the beginning only. */
+function withBareResponse(
+  named: readonly NamedObject[],
+  { request, answer }: LearnInput,
+): readonly NamedObject[] {
+  const id = answer.meter?.responseId ?? null;
+  if (request.match.format !== 'openai_responses' || request.match.action !== '' || id === null) return named;
+  return named.some(({ kind }) => kind === 'response')
+    ? named
+    : [...named, { kind: 'response', id, parentId: null }];
+}
+
+/** Whether a route about objects brings forth what its answer names; the content of a file says nothing. */
+function isMade({ request, route }: LearnInput, object: NamedObject): boolean {
+  const { objectKind, action } = request.match;
+  const operation = objectOperation(request);
+  switch (operation) {
+    case 'create':
+      return object.kind === objectKind || (object.kind === 'file' && object.parentId !== null);
+    case 'list':
+      // A list was filtered: its batches are the caller's, and so are the files they wrote.
+      return object.kind === 'file' && object.parentId !== null;
+    case 'use':
+      if (objectKind === 'upload') return action === 'complete' && object.kind === 'file';
+      if (objectKind === 'batch') return object.kind === 'file' && object.parentId === route.object?.objectId;
+      if (objectKind === 'response') return object.kind === 'item' && action === '';
+      return false;
+    case 'delete':
+    case null:
+      return false;
+    default:
+      return operation satisfies never;
+  }
 }

@@ -1,6 +1,9 @@
 /** The route, the labels and the body of a request, checked as far as every format allows. */
-import { isBodyProblem, isSurfaceMiss, matchSurface, readRequestBody, type BodyFacts, type SurfaceMatch } from '../../llm/index.ts';
+import { isSurfaceMiss, matchSurface, type BodyFacts, type SurfaceMatch } from '../../llm/index.ts';
+import type { TrackedExchange } from '../active.ts';
 import type { Exchange } from '../exchange.ts';
+import { bodyFacts } from '../large-bodies/read-body-facts.ts';
+import type { ObjectReference } from '../ownership/object-references.ts';
 import type { GatewayParts } from '../ports.ts';
 import { readBody } from '../read-body.ts';
 import { Refused, type ReasonCode } from '../reasons.ts';
@@ -8,10 +11,14 @@ import { readLabels, type Labels } from '../sessions/labels.ts';
 
 export interface LlmRequest {
   readonly match: SurfaceMatch;
+  readonly method: string;
+  readonly contentType: string | null;
   readonly labels: Labels;
   readonly body: Buffer;
   /** Null where the request has no body. */
   readonly facts: BodyFacts | null;
+  /** The objects that it names, where they were found with the facts; null: nobody has looked yet. */
+  readonly references: readonly ObjectReference[] | null;
   /** From the path or the body; null where the route is about an object, not a model. */
   readonly requestedModel: string | null;
   readonly streamed: boolean;
@@ -27,53 +34,100 @@ const MISS_CODES = {
 } as const satisfies Record<string, ReasonCode>;
 
 /** Formats that ask about something without having a model produce anything. */
-const NOT_BILLED = new Set(['anthropic_count_tokens', 'gemini_count_tokens', 'openai_moderations', 'openai_files', 'openai_batches', 'openai_objects', 'anthropic_batches', 'anthropic_files', 'models']);
+const NOT_BILLED = new Set([
+  'anthropic_count_tokens',
+  'gemini_count_tokens',
+  'openai_moderations',
+  'openai_files',
+  'openai_batches',
+  'openai_objects',
+  'anthropic_batches',
+  'anthropic_files',
+  'gemini_caches',
+  'models',
+]);
 
 /** The route that a request takes; throws `path_unknown`, `path_doubled`, `method_wrong`. */
 export function matchRoute(exchange: Exchange): SurfaceMatch {
   const { req } = exchange;
-  const found = matchSurface(req.method ?? '', exchange.path, req.headers['anthropic-version'] !== undefined);
+  const { headers } = req;
+  const isGoogleClient =
+    headers['x-goog-api-client'] !== undefined || headers['x-goog-api-key'] !== undefined;
+  const found = matchSurface(
+    req.method ?? '',
+    exchange.path,
+    headers['anthropic-version'] !== undefined,
+    isGoogleClient,
+  );
   if (isSurfaceMiss(found)) throw new Refused(MISS_CODES[found.miss], found.message);
   return found;
 }
 
-export async function readLlmRequest(parts: GatewayParts, exchange: Exchange, match: SurfaceMatch): Promise<LlmRequest> {
+export async function readLlmRequest(
+  parts: GatewayParts,
+  exchange: Exchange,
+  match: SurfaceMatch,
+  active: TrackedExchange,
+): Promise<LlmRequest> {
   const { req } = exchange;
   const encoding = req.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    throw new Refused('encoding_unsupported', `the body has content-encoding "${encoding}", which is not accepted`);
+    throw new Refused(
+      'encoding_unsupported',
+      `the body has content-encoding "${encoding}", which is not accepted`,
+    );
   }
-  const body = await readBody(req, parts.limits.bodyMaxBytes, parts.bodyBudget);
+  const body = await readBody(req, {
+    maxBytes: parts.limits.bodyMaxBytes,
+    budget: parts.bodyBudget,
+    active,
+  });
+  // Kept, because an array that went to another thread has no length any more.
+  const size = body.length;
   try {
-    return toLlmRequest(exchange, match, body);
+    const question = { match, contentType: exchange.req.headers['content-type'] ?? null };
+    if (size > parts.largeBodies.fromBytes)
+      return toLlmRequest(exchange, match, await parts.largeBodies.read(body, question));
+    const facts = size === 0 ? null : bodyFacts(body, question);
+    return toLlmRequest(exchange, match, { body, facts, references: null });
   } catch (error) {
-    parts.bodyBudget.release(body.length);
+    parts.bodyBudget.release(size);
     throw error;
   }
 }
 
-function toLlmRequest(exchange: Exchange, match: SurfaceMatch, body: Buffer): LlmRequest {
-  const facts = body.length === 0 ? null : checkedFacts(exchange, match, body);
-  const requestedModel = match.model ?? facts?.model ?? null;
+function toLlmRequest(
+  exchange: Exchange,
+  match: SurfaceMatch,
+  { body, facts, references }: Pick<LlmRequest, 'body' | 'facts' | 'references'>,
+): LlmRequest {
+  const requestedModel = match.model ?? facts?.model ?? defaultModel(match, facts);
   if (requestedModel === null && match.modelInBody) {
     throw new Refused('model_missing', 'the request names no model');
   }
   return {
     match,
+    method: exchange.req.method ?? '',
+    contentType: exchange.req.headers['content-type'] ?? null,
     labels: readLabels(exchange.req.headers),
     body,
     facts,
+    references,
     requestedModel,
-    streamed: match.stream ?? facts?.stream ?? false,
+    streamed: (match.stream ?? facts?.stream ?? false) || readsStreamAgain(exchange, match),
     isBillable: !NOT_BILLED.has(match.format) && !NOT_BILLED_ACTIONS.has(match.action),
   };
 }
 
+/** What OpenAI takes where a moderation names no model (API reference, "Create moderation"). */
+function defaultModel(match: SurfaceMatch, facts: BodyFacts | null): string | null {
+  return match.format === 'openai_moderations' && facts !== null ? 'omni-moderation-latest' : null;
+}
+
+/** `GET /v1/responses/{id}?stream=true` */
+function readsStreamAgain({ query }: Exchange, { objectKind, action }: SurfaceMatch): boolean {
+  return objectKind === 'response' && action === '' && /(?:^|&)stream=true(?:&|$)/.test(query);
+}
+
 /** Actions of billed formats that only count. */
 const NOT_BILLED_ACTIONS = new Set(['input_tokens', 'countTokens']);
-
-function checkedFacts(exchange: Exchange, match: SurfaceMatch, body: Buffer): BodyFacts {
-  const read = readRequestBody(body, match, exchange.req.headers['content-type'] ?? null);
-  if (isBodyProblem(read)) throw new Refused(read.problem === 'model_missing' ? 'model_missing' : 'body_invalid', read.message);
-  return read;
-}

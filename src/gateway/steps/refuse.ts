@@ -5,7 +5,11 @@ import { PROXIED_HEADERS } from '../response-headers.ts';
 import type { Refused } from '../reasons.ts';
 
 /** Answers with the refusal, unless an answer has begun. The rest of an unread body is not waited for. */
-export function refuse(exchange: Exchange, refused: Refused, match: Pick<SurfaceMatch, 'dialect'> | null): void {
+export function refuse(
+  exchange: Exchange,
+  refused: Refused,
+  match: Pick<SurfaceMatch, 'dialect'> | null,
+): void {
   const { res, req } = exchange;
   if (res.headersSent || res.destroyed) return;
   const dialect: Dialect = match?.dialect ?? dialectOfPath(exchange.path);

@@ -33,7 +33,8 @@ export function settle(question: SettleQuestion, prices: Pick<PriceBook, 'price'
   const { answer, route } = question;
   const { usage, estimated } = usageOf(question);
   if (usage === null) return FREE;
-  if (route.provider.builtIn || !question.isBillable) return { usage, estimated, costNanoUsd: 0, costState: 'free' };
+  if (route.provider.builtIn || !question.isBillable)
+    return { usage, estimated, costNanoUsd: 0, costState: 'free' };
   const price = prices.price({
     basis: route.provider.costBasis ?? route.provider.kind,
     model: route.model,
@@ -42,7 +43,12 @@ export function settle(question: SettleQuestion, prices: Pick<PriceBook, 'price'
     modelCostMap: route.provider.modelCostMap,
   });
   if (price.state === 'unpriced') return { usage, estimated, costNanoUsd: null, costState: 'unpriced' };
-  return { usage, estimated: estimated || answer.outcome !== 'ok', costNanoUsd: price.costNanoUsd, costState: 'priced' };
+  return {
+    usage,
+    estimated: estimated || answer.outcome !== 'ok',
+    costNanoUsd: price.costNanoUsd,
+    costState: 'priced',
+  };
 }
 
 function usageOf(question: SettleQuestion): { usage: Usage | null; estimated: boolean } {
@@ -55,13 +61,17 @@ function usageOf(question: SettleQuestion): { usage: Usage | null; estimated: bo
     case 'client_abort':
     case 'truncated':
       // The provider may have begun to work even if no byte came back.
-      return question.isBillable ? { usage: estimate(question, reported), estimated: true } : { usage: reported, estimated: false };
+      return question.isBillable
+        ? { usage: estimate(question, reported), estimated: true }
+        : { usage: reported, estimated: false };
     case 'upstream_error':
     case 'gateway_error':
       return { usage: reported, estimated: false };
     case 'upstream_failed':
     case 'refused':
       return { usage: null, estimated: false };
+    default:
+      return answer.outcome satisfies never;
   }
 }
 

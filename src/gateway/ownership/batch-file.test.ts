@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { Refused } from '../reasons.ts';
+import { readBatchFile } from './batch-file.ts';
+
+function line(body: string): string {
+  return `{"custom_id":"1","method":"POST","url":"/v1/responses","body":${body}}`;
+}
+
+test('every model and reference of the lines is found, blank lines and both line ends allowed', async () => {
+  const text = [
+    line('{"model":"gpt-5","input":"a"}'),
+    '',
+    line(
+      '{"model":"gpt-5-mini","previous_respons\\u0065_id":"resp_1","input":[{"type":"item_reference","id":"msg_1"}]}',
+    ),
+    line('{"model":"gpt-5","input":[{"type":"input_file","file_id":"file-1"}]}'),
+  ].join('\r\n');
+  const found = await readBatchFile(Buffer.from(text));
+  assert.deepEqual(found.models, ['gpt-5', 'gpt-5-mini']);
+  assert.deepEqual(found.references.map(({ kind, id }) => `${kind}:${id}`).sort(), [
+    'file:file-1',
+    'item:msg_1',
+    'response:resp_1',
+  ]);
+});
+
+test('a line that two parsers could read differently refuses the file, and the line is named', async () => {
+  const table = [
+    line('{"model":"a","model":"b"}'),
+    line('{"model":"a","mod\\u0065l":"b"}'),
+    line('{"model":"a","MODEL":"b"}'),
+    line('{"input":"a"}'),
+    line('{"model":5}'),
+    line('[]'),
+    line('{"model":"a","input":[{"file_id":"file-1","file_id":"file-2"}]}'),
+    '{"body":{"model":"a"},"Body":{"model":"b"}}',
+    '{"custom_id":"1"}',
+    'null',
+    '{',
+  ];
+  for (const bad of table) {
+    await assert.rejects(
+      readBatchFile(Buffer.from(`${line('{"model":"a"}')}\n${bad}`)),
+      { code: 'body_invalid', message: /^line 2 of/ },
+      bad,
+    );
+  }
+  await assert.rejects(readBatchFile(Buffer.from('\n\n')), { code: 'body_invalid' });
+});
+
+test('any bytes are read or refused, never a fault', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.oneof(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.json().map((body) => Buffer.from(line(body))),
+      ),
+      async (bytes) => {
+        try {
+          await readBatchFile(Buffer.from(bytes));
+        } catch (error) {
+          assert.ok(error instanceof Refused && error.code === 'body_invalid', String(error));
+        }
+      },
+    ),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { test } from 'node:test';
+import { createMeter } from '../llm/index.ts';
+import { Refused } from './reasons.ts';
+import { Relay, type AnswerSource } from './relay.ts';
+
+const LINE = JSON.stringify({
+  response: { status_code: 200, body: { model: 'm', usage: { prompt_tokens: 3, completion_tokens: 2 } } },
+});
+
+/** A relay of batch results to a caller who reads nothing, and what was asked of the provider's side. */
+function startResults(): { readonly relay: Relay; readonly res: ServerResponse; readonly asked: string[] } {
+  const res = new ServerResponse(new IncomingMessage(new Socket()));
+  const asked: string[] = [];
+  const source: AnswerSource = {
+    pause: () => void asked.push('pause'),
+    resume: () => void asked.push('resume'),
+    abort: () => void asked.push('abort'),
+  };
+  const relay = new Relay({
+    res,
+    requestId: 'req_1',
+    createMeter: (contentType) =>
+      createMeter('openai_files', { streamed: false, contentType, isBatchResults: true }),
+    transform: null,
+    streamed: false,
+    readsOn: true,
+    readerIdleMs: 20,
+    renderStreamError: () => Buffer.alloc(0),
+    refuse: () => {},
+    captureMaxBytes: 0,
+    monotonicMs: () => 0,
+  });
+  relay.begin(source);
+  relay.head(200, ['content-type', 'application/octet-stream']);
+  return { relay, res, asked };
+}
+
+test('results are metered to their end, also if the caller leaves or does not read (DESIGN section 7)', async () => {
+  for (const leaves of [true, false]) {
+    const { relay, res, asked } = startResults();
+    const padding = Buffer.alloc(1 << 20, ' ');
+    relay.data(Buffer.concat([Buffer.from(`${LINE}\n`), padding]));
+    assert.deepEqual(asked, ['pause']);
+    if (leaves) res.destroy();
+    await new Promise((resolve) => {
+      res.once('close', resolve);
+    });
+    assert.deepEqual(asked, ['pause', 'resume']);
+    relay.data(Buffer.from(`\n${LINE}`));
+    relay.end();
+    const answer = await relay.done;
+    assert.equal(answer.outcome, 'client_abort');
+    assert.deepEqual(answer.meter?.batch, {
+      models: [{ model: 'm', answers: 2, usage: { inputTokens: 6, outputTokens: 4 } }],
+      unread: 0,
+    });
+  }
+});
+
+test('results that the provider broke off after the caller left count for nothing', async () => {
+  const { relay, res } = startResults();
+  relay.data(Buffer.from(`${LINE}\n`));
+  res.destroy();
+  await new Promise((resolve) => {
+    res.once('close', resolve);
+  });
+  relay.fail(new Refused('upstream_truncated', 'gone'), 'truncated');
+  const answer = await relay.done;
+  assert.deepEqual([answer.outcome, answer.meter], ['truncated', null]);
+});
