@@ -3,7 +3,15 @@ import { after, before, describe, test } from 'node:test';
 import type { Caller } from '../identity/caller.ts';
 import type { RouteAccess } from './access.ts';
 import type { RegisteredRoute } from './router.ts';
-import { type Answer, BREAK_GLASS, caller, type SendOptions, startTestApi, type TestApi, tokenCaller } from './test-api.ts';
+import {
+  type Answer,
+  BREAK_GLASS,
+  caller,
+  type SendOptions,
+  startTestApi,
+  type TestApi,
+  tokenCaller,
+} from './test-api.ts';
 
 const nobody = caller('local:100');
 const user = caller('local:101');
@@ -35,14 +43,39 @@ function lesserCallers(access: RouteAccess): (readonly [who: string, Caller | nu
     public: [],
     known: [],
     user: [['no role', nobody]],
-    auditor: [['no role', nobody], ['a user', user]],
-    admin: [['no role', nobody], ['a user', user], ['an auditor', auditor]],
-    metrics: [['no role', nobody], ['a user', user], ['an admin', admin]],
-    pricing: [['no role', nobody], ['a user', user], ['an admin', admin]],
+    auditor: [
+      ['no role', nobody],
+      ['a user', user],
+    ],
+    admin: [
+      ['no role', nobody],
+      ['a user', user],
+      ['an auditor', auditor],
+    ],
+    metrics: [
+      ['no role', nobody],
+      ['a user', user],
+      ['an admin', admin],
+    ],
+    pricing: [
+      ['no role', nobody],
+      ['a user', user],
+      ['an admin', admin],
+    ],
   };
   for (const [who, as] of byRole[access.role]) lesser.push([who, as, 'role_missing']);
-  const others = { use: ['read', 'admin', 'metrics'], read: ['use', 'metrics'], admin: ['use', 'read', 'metrics'], metrics: ['use', 'read', 'admin'] } as const;
-  if (access.scope !== null) lesser.push(['a token without the scope', tokenCaller('local:104', others[access.scope]), 'scope_missing']);
+  const others = {
+    use: ['read', 'admin', 'metrics'],
+    read: ['use', 'metrics'],
+    admin: ['use', 'read', 'metrics'],
+    metrics: ['use', 'read', 'admin'],
+  } as const;
+  if (access.scope !== null)
+    lesser.push([
+      'a token without the scope',
+      tokenCaller('local:104', others[access.scope]),
+      'scope_missing',
+    ]);
   if (access.presence) lesser.push(['an admin without presence', caller('local:104'), 'presence_required']);
   return lesser;
 }
@@ -68,7 +101,10 @@ describe('authorisation (DESIGN sections 5 and 12)', () => {
     const writes = t.api.routes.filter((route) => route.method !== 'get' && route.access.role === 'admin');
     const checks = writes.filter((route) => !route.access.presence).map(name);
     assert.deepEqual(checks.sort(), ['POST /aperture/config:validate', 'POST /api/v1/config/validate']);
-    assert.deepEqual(writes.filter((route) => route.access.presence && route.access.scope !== 'admin'), []);
+    assert.deepEqual(
+      writes.filter((route) => route.access.presence && route.access.scope !== 'admin'),
+      [],
+    );
   });
 
   test('without identity a socket answers 403, a listener that takes tokens 401 with a challenge', async () => {
@@ -92,19 +128,37 @@ describe('authorisation (DESIGN sections 5 and 12)', () => {
   });
 
   test('the break-glass token acts as the operator, and only the exact text does', async () => {
-    const right = await t.send(null, 'GET', '/api/v1/whoami', { headers: { authorization: `Bearer ${BREAK_GLASS}` } });
+    const right = await t.send(null, 'GET', '/api/v1/whoami', {
+      headers: { authorization: `Bearer ${BREAK_GLASS}` },
+    });
     assert.equal(right.json['principal'], 'operator');
     assert.equal(right.json['presence'], 'break-glass');
     for (const text of [`Bearer ${BREAK_GLASS}x`, BREAK_GLASS, 'Bearer ', `Basic ${BREAK_GLASS}`]) {
-      assert.equal((await t.send(null, 'GET', '/api/v1/whoami', { headers: { authorization: text } })).status, 401, text);
+      assert.equal(
+        (await t.send(null, 'GET', '/api/v1/whoami', { headers: { authorization: text } })).status,
+        401,
+        text,
+      );
     }
   });
 
   test('the operator is refused by no route for want of role, scope or presence', async () => {
     for (const route of t.api.routes) {
-      if (route.path === '/api/v1/events' || route.access.role === 'metrics' || route.access.role === 'pricing') continue;
-      const answer = await send(null, route, { headers: { 'x-postern-authorization': `Bearer ${BREAK_GLASS}` } });
-      assert.ok(!['identity_required', 'role_missing', 'scope_missing', 'presence_required'].includes(String(answer.json['code'])), `${name(route)}: ${answer.text}`);
+      if (
+        route.path === '/api/v1/events' ||
+        route.access.role === 'metrics' ||
+        route.access.role === 'pricing'
+      )
+        continue;
+      const answer = await send(null, route, {
+        headers: { 'x-postern-authorization': `Bearer ${BREAK_GLASS}` },
+      });
+      assert.ok(
+        !['identity_required', 'role_missing', 'scope_missing', 'presence_required'].includes(
+          String(answer.json['code']),
+        ),
+        `${name(route)}: ${answer.text}`,
+      );
       assert.ok(answer.status < 500, `${name(route)}: ${answer.text}`);
     }
   });
@@ -125,7 +179,12 @@ describe('writes and browsers (DESIGN section 4)', () => {
         const answer = await send(null, route, { headers: { ...asOperator, [header]: value } });
         assert.equal(answer.json['code'], 'origin_foreign', `${name(route)} ${header}: ${value}`);
       }
-      for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x', 'application/jsonx']) {
+      for (const type of [
+        'application/x-www-form-urlencoded',
+        'text/plain',
+        'multipart/form-data; boundary=x',
+        'application/jsonx',
+      ]) {
         const answer = await send(null, route, { headers: { ...asOperator, 'content-type': type } });
         assert.equal(answer.status, 415, `${name(route)} ${type}`);
       }
@@ -134,7 +193,12 @@ describe('writes and browsers (DESIGN section 4)', () => {
 
   test('no GET changes anything: every write has another method', () => {
     const verbs = /\/(promote|retire|revoke|rollback|approve|confirm|poll|redeem|claim)$/;
-    assert.deepEqual(t.api.routes.filter((route) => route.method === 'get' && verbs.test(route.path) && route.path !== '/claim'), []);
+    assert.deepEqual(
+      t.api.routes.filter(
+        (route) => route.method === 'get' && verbs.test(route.path) && route.path !== '/claim',
+      ),
+      [],
+    );
   });
 
   test('every answer says nosniff, no-store and a closed content policy, and none grants CORS', async () => {
@@ -143,17 +207,30 @@ describe('writes and browsers (DESIGN section 4)', () => {
       const { headers } = await send(admin, route, { headers: { origin: `http://localhost:${t.port}` } });
       assert.equal(headers['x-content-type-options'], 'nosniff', name(route));
       assert.equal(headers['cache-control'], 'no-store', name(route));
-      assert.match(String(headers['content-security-policy']), /default-src 'none'.*frame-ancestors 'none'/, name(route));
+      assert.match(
+        String(headers['content-security-policy']),
+        /default-src 'none'.*frame-ancestors 'none'/,
+        name(route),
+      );
       assert.match(String(headers['x-postern-request-id']), /^req_/, name(route));
-      assert.deepEqual(Object.keys(headers).filter((header) => header.startsWith('access-control-')), [], name(route));
+      assert.deepEqual(
+        Object.keys(headers).filter((header) => header.startsWith('access-control-')),
+        [],
+        name(route),
+      );
     }
   });
 
   test('a body over the limit is 413, and malformed JSON 400', async () => {
-    const large = await t.send(admin, 'POST', '/api/v1/explain', { raw: `{"model":"${'x'.repeat(70_000)}"}` });
+    const large = await t.send(admin, 'POST', '/api/v1/explain', {
+      raw: `{"model":"${'x'.repeat(70_000)}"}`,
+    });
     assert.equal(large.status, 413);
     assert.equal(large.json['code'], 'body_too_large');
-    const chunked = await t.send(admin, 'POST', '/api/v1/explain', { raw: `{"model":"${'x'.repeat(70_000)}"}`, headers: { 'transfer-encoding': 'chunked' } });
+    const chunked = await t.send(admin, 'POST', '/api/v1/explain', {
+      raw: `{"model":"${'x'.repeat(70_000)}"}`,
+      headers: { 'transfer-encoding': 'chunked' },
+    });
     assert.equal(chunked.status, 413);
     const malformed = await t.send(admin, 'POST', '/api/v1/explain', { raw: '{"model":' });
     assert.equal(malformed.status, 400);

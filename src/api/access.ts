@@ -4,6 +4,7 @@
  * registered without it (`router.ts`).
  */
 import type { TokenScope } from '../identity/caller.ts';
+import { BREAK_GLASS_PRINCIPAL } from '../identity/principal.ts';
 import { type Actor, callerActor, operatorActor, type Presence } from './actor.ts';
 import { ApiError } from './errors.ts';
 import type { ApiDependencies, RequestContext } from './ports.ts';
@@ -38,6 +39,8 @@ export interface AccessFacts {
 
 /** Listeners on which a token could be presented, so that a missing identity is a challenge. */
 const TOKEN_LISTENERS: ReadonlySet<string> = new Set(['loopback', 'tailnet', 'public']);
+/** Listeners that take the break-glass token. Not `serve`, whose proxy names the caller, or is Funnel (DESIGN section 4). */
+const BREAK_GLASS_LISTENERS: ReadonlySet<string> = new Set([...TOKEN_LISTENERS, 'socket']);
 
 /**
  * The actor, or throws the refusal. Role is checked before presence, so that presence is asked only
@@ -49,7 +52,11 @@ export function authorize(
   parts: { readonly deps: ApiDependencies; readonly sessions: PresenceSessions },
 ): Actor {
   const { deps } = parts;
-  if (facts.credentials.some((text) => isBreakGlass(text, deps))) return operatorActor(deps.tailnet);
+  if (
+    BREAK_GLASS_LISTENERS.has(facts.context.listener) &&
+    facts.credentials.some((text) => isBreakGlass(text, deps))
+  )
+    return operatorActor(deps.tailnet);
   const actor = knownActor(facts, parts);
   checkScope(access, actor);
   checkRole(access.role, actor);
@@ -79,7 +86,8 @@ export function consoleOrigin(
 
 /** One refusal for all whom no door knows: a challenge where a token could be presented. */
 export function identityRequired(listener: string): ApiError {
-  if (!TOKEN_LISTENERS.has(listener)) return new ApiError('no_identity', 'nobody vouches for this connection');
+  if (!TOKEN_LISTENERS.has(listener))
+    return new ApiError('no_identity', 'nobody vouches for this connection');
   return new ApiError('identity_required', 'nobody vouches for this connection; present a Postern token', {
     headers: { 'www-authenticate': 'Bearer realm="postern"' },
   });
@@ -90,7 +98,10 @@ function isBreakGlass(text: string, deps: ApiDependencies): boolean {
   return bearer?.[1] !== undefined && deps.isBreakGlass(bearer[1]);
 }
 
-function knownActor(facts: AccessFacts, { deps, sessions }: { deps: ApiDependencies; sessions: PresenceSessions }): Actor {
+function knownActor(
+  facts: AccessFacts,
+  { deps, sessions }: { deps: ApiDependencies; sessions: PresenceSessions },
+): Actor {
   const { caller, listener } = facts.context;
   if (caller === null) throw identityRequired(listener);
   const access = deps.policy.current().accessOf(caller);
@@ -118,39 +129,49 @@ function checkScope(access: RouteAccess, actor: Actor): void {
   const scopes = actor.caller.token?.scopes ?? [];
   if (scopes.includes(access.scope)) return;
   if (access.scope === 'read' && scopes.includes('admin')) return;
-  throw new ApiError('scope_missing', `this needs a token with the scope "${access.scope}"; this one has ${list(scopes)}`);
+  throw new ApiError(
+    'scope_missing',
+    `this needs a token with the scope "${access.scope}"; this one has ${list(scopes)}`,
+  );
 }
 
 function checkRole(role: RequiredRole, actor: Actor): void {
-  if (meetsRole(role, actor)) return;
-  const needs: Record<RequiredRole, string> = {
-    public: 'nothing',
-    known: 'an identity',
-    user: 'a role',
-    auditor: 'the role auditor or admin',
-    admin: 'the role admin',
-    metrics: 'the capability read_metrics, or a token with the scope "metrics"',
-    pricing: 'the capability read_pricing',
-  };
-  throw new ApiError('role_missing', `this needs ${needs[role]}; you have ${list([...actor.roles])}. An admin can grant it`);
+  if (MEETS[role](actor)) return;
+  throw new ApiError(
+    'role_missing',
+    `this needs ${NEEDS[role]}; you have ${list([...actor.roles])}. An admin can grant it`,
+  );
 }
 
-function meetsRole(role: RequiredRole, actor: Actor): boolean {
-  switch (role) {
-    case 'public':
-    case 'known':
-      return true;
-    case 'user':
-      return actor.roles.size > 0;
-    case 'auditor':
-      return actor.roles.has('auditor') || actor.roles.has('admin');
-    case 'admin':
-      return actor.roles.has('admin');
-    case 'metrics':
-      return actor.access?.readMetrics === true || actor.caller?.token?.scopes.includes('metrics') === true;
-    case 'pricing':
-      return actor.access?.readPricing === true;
-  }
+const MEETS: Readonly<Record<RequiredRole, (actor: Actor) => boolean>> = {
+  public: () => true,
+  known: () => true,
+  user: (actor) => actor.roles.size > 0,
+  auditor: (actor) => actor.roles.has('auditor') || actor.roles.has('admin'),
+  admin: (actor) => actor.roles.has('admin'),
+  metrics: (actor) =>
+    actor.access?.readMetrics === true || isServiceToken(actor, 'metrics') || isBreakGlassCaller(actor),
+  pricing: (actor) => actor.access?.readPricing === true,
+};
+
+const NEEDS: Readonly<Record<RequiredRole, string>> = {
+  public: 'nothing',
+  known: 'an identity',
+  user: 'a role',
+  auditor: 'the role auditor or admin',
+  admin: 'the role admin',
+  metrics: 'the capability read_metrics, or a token of a service or an admin with the scope "metrics"',
+  pricing: 'the capability read_pricing',
+};
+
+/** A service stands for no person whose role could end: what an admin gave its token holds until it is revoked. */
+function isServiceToken(actor: Actor, scope: TokenScope): boolean {
+  return actor.principal.startsWith('service:') && actor.caller?.token?.scopes.includes(scope) === true;
+}
+
+/** The break-glass token in a header other than `Authorization`. */
+function isBreakGlassCaller(actor: Actor): boolean {
+  return actor.principal === BREAK_GLASS_PRINCIPAL;
 }
 
 function list(names: readonly string[]): string {

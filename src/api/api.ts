@@ -1,14 +1,15 @@
 /** The API as one handler of HTTP requests: every request arrives with its identity established. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import type { UnixMs } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
 import { ApiError, problemOf } from './errors.ts';
-import { describeRouter } from './openapi.ts';
+import { describeRouter } from './describe.ts';
 import type { ApiDependencies, RequestContext } from './ports.ts';
+import { finishedRequest } from './posted-events.ts';
 import { createPresenceSessions } from './presence/sessions.ts';
-import { type ApiEnv, createRouter, type RegisteredRoute } from './router.ts';
+import { createRouter, type RegisteredRoute } from './router.ts';
 import { addRoutes } from './routes/all.ts';
 
 /** The link that makes the first admin. Anybody who holds it and can reach the server may use it once. */
@@ -17,9 +18,20 @@ export interface ClaimLink {
   readonly expiresAt: UnixMs;
 }
 
+/** A refusal with a code of docs/reference/errors.md. */
+export interface EarlyRefusal {
+  readonly requestId: string;
+  readonly status: number;
+  readonly code: string;
+  /** Shown to the caller. */
+  readonly detail: string;
+}
+
 export interface Api {
   /** Answers every request of the admin API, the pages, /healthz, /readyz and /metrics. Never throws. */
   handle(req: IncomingMessage, res: ServerResponse, context: RequestContext): void;
+  /** Answers with a refusal that was decided before the API was asked: `Host`, origin, media type, token. Never throws. */
+  refuse(req: IncomingMessage, res: ServerResponse, refusal: EarlyRefusal): void;
   /** Whether a path (without query) is the API's; all others belong to the gateway. */
   owns(path: string): boolean;
   /** A new claim link for the operator's terminal, or null if the server has an admin. */
@@ -38,15 +50,19 @@ export function createApi(deps: ApiDependencies): Api {
   const router = createRouter({ deps, sessions, contextOf: (incoming) => contexts.get(incoming) });
   const { claim, metrics, events } = addRoutes(router, deps, sessions);
   const unsubscribe = deps.bus.subscribe((name, event) => {
-    if (name === 'request.finished') metrics.observe(event as Parameters<typeof metrics.observe>[0]);
+    const row = finishedRequest(name, event);
+    if (row !== null) metrics.observe(row);
   });
-  const listener = getRequestListener((request, env) => router.app.fetch(request, env as ApiEnv['Bindings']), {
+  const listener = getRequestListener((request, env) => router.app.fetch(request, env), {
     // The process keeps its own Request and Response: the hot path must not meet other ones.
     overrideGlobalObjects: false,
     errorHandler: (error) => {
       deps.logger.info('a request could not be read', { error: describeError(error) });
       const failure = new ApiError('invalid_request', 'the request could not be read');
-      return new Response(JSON.stringify(problemOf(failure, '')), { status: 400, headers: { 'content-type': 'application/problem+json' } });
+      return new Response(JSON.stringify(problemOf(failure, '')), {
+        status: 400,
+        headers: { 'content-type': 'application/problem+json' },
+      });
     },
   });
 
@@ -55,15 +71,22 @@ export function createApi(deps: ApiDependencies): Api {
       contexts.set(req, context);
       setFixedHeaders(res, context.requestId);
       listener(req, res).catch((error: unknown) => {
-        deps.logger.error('an api answer failed', { request_id: context.requestId, error: describeError(error) });
+        deps.logger.error('an api answer failed', {
+          request_id: context.requestId,
+          error: describeError(error),
+        });
         res.destroy();
       });
     },
+    refuse: refuseEarly,
     owns: isApiPath,
     async offerClaim() {
       const offer = await claim.offer();
       if (offer === null) return null;
-      return { url: new Secret(`${deps.consoleUrl}/claim#${offer.code.reveal()}`), expiresAt: offer.expiresAt };
+      return {
+        url: new Secret(`${deps.consoleUrl}/claim#${offer.code.reveal()}`),
+        expiresAt: offer.expiresAt,
+      };
     },
     openapi: () => describeRouter(router),
     routes: router.routes,
@@ -74,12 +97,33 @@ export function createApi(deps: ApiDependencies): Api {
   };
 }
 
-const EXACT_PATHS: ReadonlySet<string> = new Set(['/', '/claim', '/presence', '/healthz', '/readyz', '/metrics', '/api/providers']);
+const EXACT_PATHS: ReadonlySet<string> = new Set([
+  '/',
+  '/claim',
+  '/presence',
+  '/healthz',
+  '/readyz',
+  '/metrics',
+  '/api/providers',
+]);
 const PREFIXES = ['/api/v1/', '/aperture/', '/assets/'] as const;
 
 /** `/api/hello` is a client's probe and the gateway's; the API's own paths are these and no others. */
 function isApiPath(path: string): boolean {
   return EXACT_PATHS.has(path) || PREFIXES.some((prefix) => path.startsWith(prefix));
+}
+
+function refuseEarly(req: IncomingMessage, res: ServerResponse, refusal: EarlyRefusal): void {
+  if (res.headersSent || res.destroyed) return;
+  const { requestId, status, code, detail } = refusal;
+  setFixedHeaders(res, requestId);
+  if (status === 401) res.setHeader('www-authenticate', 'Bearer realm="postern"');
+  // The rest of an unread body is not waited for.
+  if (!req.complete) res.setHeader('connection', 'close');
+  const title = STATUS_CODES[status] ?? 'Error';
+  const problem = { type: 'about:blank', title, status, detail, code, request_id: requestId };
+  res.writeHead(status, { 'content-type': 'application/problem+json', 'x-postern-reason': code });
+  res.end(req.method === 'HEAD' ? undefined : JSON.stringify(problem));
 }
 
 /** On every answer, pages and refusals included. A page sets its own, wider content policy. */

@@ -14,7 +14,11 @@ export interface AuditedAction {
 }
 
 /** Rejects if the log cannot be written, which fails the request: nothing is done unrecorded. */
-export async function recordAction(deps: Pick<ApiDependencies, 'store' | 'clock'>, actor: Actor, action: AuditedAction): Promise<void> {
+export async function recordAction(
+  deps: Pick<ApiDependencies, 'store' | 'clock'>,
+  actor: Actor,
+  action: AuditedAction,
+): Promise<void> {
   await deps.store.appendAudit({
     tailnet: actor.tailnet,
     at: deps.clock.now(),

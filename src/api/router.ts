@@ -7,7 +7,6 @@ import { OpenAPIHono, type RouteConfig, type RouteHandler } from '@hono/zod-open
 import type { Context, MiddlewareHandler } from 'hono';
 import { getCookie } from 'hono/cookie';
 import { HTTPException } from 'hono/http-exception';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { authorize, identityRequired, type RouteAccess } from './access.ts';
 import type { Actor } from './actor.ts';
 import { ApiError, problemOf, toApiError } from './errors.ts';
@@ -84,14 +83,17 @@ export function createRouter(options: RouterOptions): ApiRouter {
         guards.push(readBody(limits?.bodyMaxBytes ?? BODY_MAX_BYTES));
       }
       const described = {
+        operationId: operationId(route.method, route.path),
         ...route,
-        description: [route.description, describeAccess(access)].filter((text) => text !== undefined).join('\n\n'),
+        description: [route.description, describeAccess(access)]
+          .filter((text) => text !== undefined)
+          .join('\n\n'),
         responses: { ...route.responses, default: PROBLEM_RESPONSE },
         'x-postern-access': access,
         middleware: guards,
       };
-      // The framework's own types for a handler depend on the literal route; `add` checked them.
-      app.openapi(described as RouteConfig, handler as never);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the framework's types depend on the literal route; `add` checked them
+      app.openapi(described, handler as never);
     },
   };
 }
@@ -142,6 +144,15 @@ const refuseForeignWrites: MiddlewareHandler<ApiEnv> = async (c, next) => {
   await next();
 };
 
+/**
+ * An answer whose media type its schema does not describe (a table, a page, raw bytes), so that the
+ * framework's types cannot check it.
+ */
+export function untyped(response: Response | Promise<Response>): never {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the one place where an answer leaves the types
+  return response as never;
+}
+
 /** This server's origin as the client sees it; the listener has checked `Host` against its closed list. */
 export function ownOrigin(c: ApiContext): string {
   return `${c.get('context').secure ? 'https' : 'http'}://${c.req.header('host') ?? ''}`;
@@ -155,36 +166,63 @@ function readBody(maxBytes: number): MiddlewareHandler<ApiEnv> {
 }
 
 /** Turns what a schema found into one refusal that lists every field. */
-function refuseInvalid(result: { success: boolean; target: string; error?: { issues: readonly { path: PropertyKey[]; message: string }[] } }): void {
+function refuseInvalid(result: {
+  success: boolean;
+  target: string;
+  error?: { issues: readonly { path: PropertyKey[]; message: string }[] };
+}): void {
   if (result.success || result.error === undefined) return;
-  const errors = result.error.issues.slice(0, 50).map((issue) => ({ in: result.target, field: issue.path.map(String).join('.'), message: issue.message }));
+  const errors = result.error.issues
+    .slice(0, 50)
+    .map((issue) => ({ in: result.target, field: issue.path.map(String).join('.'), message: issue.message }));
   const first = errors[0];
-  throw new ApiError('invalid_request', first === undefined ? 'the request is invalid' : `${first.field || result.target}: ${first.message}`, {
-    members: { errors },
-  });
+  throw new ApiError(
+    'invalid_request',
+    first === undefined ? 'the request is invalid' : `${first.field || result.target}: ${first.message}`,
+    {
+      members: { errors },
+    },
+  );
 }
 
 function notFound(method: string, path: string, routes: readonly RegisteredRoute[]): ApiError {
-  const allowed = [...new Set(routes.filter((route) => matches(route.path, path)).map((route) => route.method.toUpperCase()))];
-  if (allowed.length === 0) return new ApiError('not_found', 'the API has no such path; GET /api/v1/openapi.json lists them');
-  return new ApiError('method_wrong', `${method} is not a method of this path; it has ${allowed.join(', ')}`, {
-    headers: { allow: allowed.join(', ') },
-  });
+  const allowed = [
+    ...new Set(
+      routes.filter((route) => matches(route.path, path)).map((route) => route.method.toUpperCase()),
+    ),
+  ];
+  if (allowed.length === 0)
+    return new ApiError('not_found', 'the API has no such path; GET /api/v1/openapi.json lists them');
+  return new ApiError(
+    'method_wrong',
+    `${method} is not a method of this path; it has ${allowed.join(', ')}`,
+    {
+      headers: { allow: allowed.join(', ') },
+    },
+  );
 }
 
 function matches(pattern: string, path: string): boolean {
   const wanted = pattern.split('/');
   const given = path.split('/');
-  return wanted.length === given.length && wanted.every((segment, i) => segment.startsWith('{') || segment === given[i]);
+  return (
+    wanted.length === given.length &&
+    wanted.every((segment, i) => segment.startsWith('{') || segment === given[i])
+  );
 }
 
 function answerError(error: unknown, c: ApiContext, deps: ApiDependencies): Response {
   const requestId = c.get('context')?.requestId ?? '';
   const failure = error instanceof HTTPException ? fromFramework(error) : toApiError(error);
   if (failure.status >= 500) {
-    deps.logger.error('api request failed', { request_id: requestId, code: failure.code, detail: failure.detail, path: c.req.path });
+    deps.logger.error('api request failed', {
+      request_id: requestId,
+      code: failure.code,
+      detail: failure.detail,
+      path: c.req.path,
+    });
   }
-  return c.body(JSON.stringify(problemOf(failure, requestId)), failure.status as ContentfulStatusCode, {
+  return c.body(JSON.stringify(problemOf(failure, requestId)), failure.status, {
     ...failure.headers,
     'content-type': 'application/problem+json',
   });
@@ -193,6 +231,15 @@ function answerError(error: unknown, c: ApiContext, deps: ApiDependencies): Resp
 /** The framework itself refuses only bodies that it cannot read. */
 function fromFramework(error: HTTPException): ApiError {
   return new ApiError('invalid_request', 'the body is not JSON', { cause: error });
+}
+
+/** A stable name for generated clients: `get /api/v1/requests/{id}/body` is `getRequestsIdBody`. */
+function operationId(method: string, path: string): string {
+  const words = path
+    .replace(/^\/api(?:\/v1)?\//, '')
+    .split(/[^A-Za-z0-9]+/)
+    .filter((word) => word !== '');
+  return method + words.map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('');
 }
 
 function describeAccess(access: RouteAccess): string {

@@ -1,6 +1,5 @@
 /** A real API over loopback with small in-memory parts, for the tests of this folder. */
 import { createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { AppError } from '../base/errors.ts';
 import { type LogFields, silentLogger } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
@@ -8,7 +7,17 @@ import { Secret } from '../base/secret.ts';
 import { createEventBus, type EventBus } from '../events/bus.ts';
 import type { PosternEvents } from '../gateway/events.ts';
 import type { Caller } from '../identity/caller.ts';
-import type { AuditEntry, AuditRow, PasskeyRow, RequestFilter, RequestRow, StoredBodies, StoredGrant, TokenRow, UsageRow } from '../store/shapes.ts';
+import type {
+  AuditEntry,
+  AuditRow,
+  PasskeyRow,
+  RequestFilter,
+  RequestRow,
+  StoredBodies,
+  StoredGrant,
+  TokenRow,
+  UsageRow,
+} from '../store/shapes.ts';
 import { type Api, createApi } from './api.ts';
 import type { AccessView, ApiDependencies, ApiStore, KeyView, NewKey, RequestContext } from './ports.ts';
 
@@ -25,7 +34,12 @@ export interface TestWorld {
   readonly logs: LogFields[];
   /** Roles and capabilities by principal. */
   readonly access: Map<string, Partial<AccessView>>;
-  readonly document: { text: string; version: number; source: 'store' | 'file' | 'none'; error: string | null };
+  readonly document: {
+    text: string;
+    version: number;
+    source: 'store' | 'file' | 'none';
+    error: string | null;
+  };
   recorderLagMs: number;
   storeDown: boolean;
   namesAdmin: boolean;
@@ -54,6 +68,8 @@ export interface Answer {
   readonly text: string;
   /** Parsed body; empty object if it is no JSON object. */
   readonly json: Record<string, unknown>;
+  /** `items` of a list. */
+  readonly items: readonly Record<string, unknown>[];
 }
 
 export function caller(principal: string, more: Partial<Caller> = {}): Caller {
@@ -72,7 +88,11 @@ export function caller(principal: string, more: Partial<Caller> = {}): Caller {
 }
 
 /** A caller that presents a token of `owner`. */
-export function tokenCaller(owner: string, scopes: readonly ('use' | 'read' | 'admin' | 'metrics')[], more: { models?: string[]; expiresAt?: number } = {}): Caller {
+export function tokenCaller(
+  owner: string,
+  scopes: readonly ('use' | 'read' | 'admin' | 'metrics')[],
+  more: { models?: string[]; expiresAt?: number } = {},
+): Caller {
   return caller(owner, {
     door: 'token',
     via: 'local',
@@ -82,13 +102,58 @@ export function tokenCaller(owner: string, scopes: readonly ('use' | 'read' | 'a
 
 export function requestRow(id: string, principal: string, more: Partial<RequestRow> = {}): RequestRow {
   return {
-    id, tailnet: 'home', startedAt: 1_790_000_000_000, principal, userLabel: principal, groups: [], deviceId: null, deviceName: null,
-    door: 'local', via: null, tokenId: null, agent: null, sessionId: null, format: 'openai_chat', method: 'POST', path: '/v1/chat/completions',
-    streamed: false, requestedModel: 'm', provider: 'postern', model: 'echo', keyId: 'key_1', status: 200, outcome: 'ok', reason: null, rule: 'grants[0]',
-    costNanoUsd: 5, costState: 'priced', estimated: false, toolCalls: [], stopReason: 'stop', responseId: null, identityUs: 1, decisionUs: 2,
-    firstByteUs: 3, upstreamUs: 4, ownUs: 5, totalUs: 6, requestBytes: 10, responseBytes: 20, capture: 'full', inputTokens: 7, cacheReadTokens: 0,
-    cacheWriteTokens: null, cacheWrite1hTokens: null, outputTokens: 8, reasoningTokens: null, inputAudioTokens: null, outputAudioTokens: null,
-    inputImageTokens: null, outputImageTokens: null, webSearches: null, ...more,
+    id,
+    tailnet: 'home',
+    startedAt: 1_790_000_000_000,
+    principal,
+    userLabel: principal,
+    groups: [],
+    deviceId: null,
+    deviceName: null,
+    door: 'local',
+    via: null,
+    tokenId: null,
+    agent: null,
+    sessionId: null,
+    format: 'openai_chat',
+    method: 'POST',
+    path: '/v1/chat/completions',
+    streamed: false,
+    requestedModel: 'm',
+    provider: 'postern',
+    model: 'echo',
+    keyId: 'key_1',
+    status: 200,
+    outcome: 'ok',
+    reason: null,
+    rule: 'grants[0]',
+    costNanoUsd: 5,
+    costState: 'priced',
+    estimated: false,
+    toolCalls: [],
+    stopReason: 'stop',
+    responseId: null,
+    identityUs: 1,
+    decisionUs: 2,
+    firstByteUs: 3,
+    upstreamUs: 4,
+    ownUs: 5,
+    totalUs: 6,
+    requestBytes: 10,
+    responseBytes: 20,
+    capture: 'full',
+    inputTokens: 7,
+    cacheReadTokens: 0,
+    cacheWriteTokens: null,
+    cacheWrite1hTokens: null,
+    outputTokens: 8,
+    reasoningTokens: null,
+    inputAudioTokens: null,
+    outputAudioTokens: null,
+    inputImageTokens: null,
+    outputImageTokens: null,
+    webSearches: null,
+    ...more,
   };
 }
 
@@ -103,7 +168,7 @@ export async function startTestApi(): Promise<TestApi> {
     else api.handle(req, res, context);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   api = createApi(dependencies(world, port));
   return {
     api,
@@ -111,8 +176,17 @@ export async function startTestApi(): Promise<TestApi> {
     port,
     send(as, method, path, options = {}) {
       const id = `req_${(serial += 1)}`;
-      contexts.set(id, { requestId: id, caller: as, listener: 'loopback', secure: false, ...options.context });
-      return sendRequest(port, method, path, { ...options, headers: { 'x-test-context': id, ...options.headers } });
+      contexts.set(id, {
+        requestId: id,
+        caller: as,
+        listener: 'loopback',
+        secure: false,
+        ...options.context,
+      });
+      return sendRequest(port, method, path, {
+        ...options,
+        headers: { 'x-test-context': id, ...options.headers },
+      });
     },
     close: () =>
       new Promise((resolve) => {
@@ -126,9 +200,11 @@ export async function startTestApi(): Promise<TestApi> {
 function sendRequest(port: number, method: string, path: string, options: SendOptions): Promise<Answer> {
   const body = options.raw ?? (options.body === undefined ? undefined : JSON.stringify(options.body));
   const headers: Record<string, string> = { host: `localhost:${port}`, ...options.headers };
-  if (body !== undefined && headers['content-type'] === undefined) headers['content-type'] = 'application/json';
+  if (body !== undefined && headers['content-type'] === undefined)
+    headers['content-type'] = 'application/json';
   // Node.js frames the body of a DELETE only if told how long it is.
-  if (body !== undefined && headers['transfer-encoding'] === undefined) headers['content-length'] = String(Buffer.byteLength(body));
+  if (body !== undefined && headers['transfer-encoding'] === undefined)
+    headers['content-length'] = String(Buffer.byteLength(body));
   return new Promise((resolve, reject) => {
     const request = httpRequest({ host: '127.0.0.1', port, method, path, headers }, (response) => {
       const chunks: Buffer[] = [];
@@ -136,7 +212,14 @@ function sendRequest(port: number, method: string, path: string, options: SendOp
       response.on('error', reject);
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString();
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: parseObject(text) });
+        const json = parseObject(text);
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          json,
+          items: listIn(json['items']),
+        });
       });
     });
     request.on('error', reject);
@@ -146,10 +229,25 @@ function sendRequest(port: number, method: string, path: string, options: SendOp
 
 function parseObject(text: string): Record<string, unknown> {
   try {
-    return JSON.parse(text) as Record<string, unknown>;
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : {};
   } catch {
     return {};
   }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function listIn(value: unknown): readonly Record<string, unknown>[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+/** The port of a listening server. */
+export function portOf(server: { address(): string | { port: number } | null }): number {
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 function newWorld(): TestWorld {
@@ -173,7 +271,9 @@ function newWorld(): TestWorld {
 
 function accessOf(world: TestWorld, who: Caller): AccessView {
   const given = world.access.get(who.principal) ?? {};
-  const isStoredAdmin = world.store.grants.some((grant) => grant.principal === who.principal && grant.role === 'admin');
+  const isStoredAdmin = world.store.grants.some(
+    (grant) => grant.principal === who.principal && grant.role === 'admin',
+  );
   const roles = new Set([...(given.roles ?? []), ...(isStoredAdmin ? ['admin'] : [])]);
   // As policy does: a token of an admin is an admin's only with that scope.
   if (who.token !== null && !who.token.scopes.includes('admin')) roles.delete('admin');
@@ -202,19 +302,34 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
           ['postern', provider('postern', 'https://echo.invalid', true)],
           ['openai', provider('openai', 'https://api.openai.com', false)],
         ]),
+        resolve: (id) => [{ provider: { id: id.split('/')[0] ?? '' }, model: id.split('/')[1] ?? '' }],
         accessOf: (who) => accessOf(world, who),
-        explain: (who, model) => ({ allowed: false, text: `${who.principal} and ${model}`, groups: who.groups }),
+        explain: (who, model) => ({
+          allowed: false,
+          text: `${who.principal} and ${model}`,
+          groups: who.groups,
+        }),
       }),
     },
     namesAdmin: () => world.namesAdmin,
     documents: {
-      text: () => ({ text: world.document.text, version: world.document.version, etag: `"v${world.document.version}"`, source: world.document.source }),
+      text: () => ({
+        text: world.document.text,
+        version: world.document.version,
+        etag: `"v${world.document.version}"`,
+        source: world.document.source,
+      }),
       lastError: () => (world.document.error === null ? null : { message: world.document.error }),
-      validate: async (text) => ({ ok: text !== 'bad', problems: text === 'bad' ? [PROBLEM] : [], testFailures: [] }),
+      validate: async (text) => ({
+        ok: text !== 'bad',
+        problems: text === 'bad' ? [PROBLEM] : [],
+        testFailures: [],
+      }),
       async save({ text, expectedVersion }) {
         if (world.document.source === 'file') throw refuse('config_is_file');
         if (expectedVersion !== world.document.version) throw refuse('config_conflict');
-        if (text === 'bad') throw Object.assign(refuse('config_invalid'), { problems: [PROBLEM], testFailures: [] });
+        if (text === 'bad')
+          throw Object.assign(refuse('config_invalid'), { problems: [PROBLEM], testFailures: [] });
         world.document.text = text;
         world.document.version += 1;
         return { version: world.document.version, etag: `"v${world.document.version}"`, notes: [] };
@@ -232,8 +347,19 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
     tokens: {
       async mint(token) {
         const row: TokenRow = {
-          id: `tok_${world.tokens.length + 1}`, tailnet: 'home', hash: 'h', createdAt: world.now, expiresAt: world.now + (token.ttlMs ?? 0),
-          revokedAt: null, lastUsedAt: null, owner: token.owner, ownerLabel: token.ownerLabel, name: token.name, scopes: token.scopes, models: token.models, createdBy: token.createdBy,
+          id: `tok_${world.tokens.length + 1}`,
+          tailnet: 'home',
+          hash: 'h',
+          createdAt: world.now,
+          expiresAt: world.now + (token.ttlMs ?? 0),
+          revokedAt: null,
+          lastUsedAt: null,
+          owner: token.owner,
+          ownerLabel: token.ownerLabel,
+          name: token.name,
+          scopes: token.scopes,
+          models: token.models,
+          createdBy: token.createdBy,
         };
         world.tokens.push(row);
         return { token: new Secret(`pst_secret_${row.id}`), row };
@@ -249,10 +375,25 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
     },
     pricing: () => PRICES,
     models: () => [
-      { id: 'postern/echo', provider: 'postern', formats: ['openai_chat', 'anthropic_messages'], contextWindow: null, maxOutput: null, test: true },
+      {
+        id: 'postern/echo',
+        provider: 'postern',
+        formats: ['openai_chat', 'anthropic_messages'],
+        contextWindow: null,
+        maxOutput: null,
+        test: true,
+      },
     ],
     recorder: {
-      stats: () => ({ queuedRows: 0, queuedBytes: 0, written: 1, droppedBodies: 0, lostRows: 0, lagMs: world.recorderLagMs, lastError: null }),
+      stats: () => ({
+        queuedRows: 0,
+        queuedBytes: 0,
+        written: 1,
+        droppedBodies: 0,
+        lostRows: 0,
+        lagMs: world.recorderLagMs,
+        lastError: null,
+      }),
     },
     bus: world.bus,
     isBreakGlass: (text) => text === BREAK_GLASS,
@@ -264,7 +405,15 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
   };
 }
 
-const PROBLEM = { severity: 'error', path: 'grants', line: 1, column: 1, code: 'x', message: 'wrong', fix: 'mend' } as const;
+const PROBLEM = {
+  severity: 'error',
+  path: 'grants',
+  line: 1,
+  column: 1,
+  code: 'x',
+  message: 'wrong',
+  fix: 'mend',
+} as const;
 const PRICES = [
   { model: 'gpt-5', input: 1 },
   { model: 'meta/llama', input: 2 },
@@ -272,8 +421,16 @@ const PRICES = [
 
 function provider(id: string, origin: string, builtIn: boolean) {
   return {
-    id, name: id, description: '', baseUrl: { origin }, authorization: 'bearer', formats: new Set(['openai_chat']), models: ['*'], disabled: false,
-    kind: builtIn ? 'echo' : 'openai', builtIn,
+    id,
+    name: id,
+    description: '',
+    baseUrl: { origin },
+    authorization: 'bearer',
+    formats: new Set(['openai_chat']),
+    models: ['*'],
+    disabled: false,
+    kind: builtIn ? 'echo' : 'openai',
+    builtIn,
   };
 }
 
@@ -290,8 +447,21 @@ function memoryVault(world: TestWorld): ApiDependencies['vault'] {
     list: () => world.keys,
     async add(key: NewKey) {
       const view: KeyView = {
-        id: `key_${world.keys.length + 1}`, provider: key.provider, name: key.name, state: key.state, origin: key.origin, header: key.header,
-        hint: key.secret.hint(), source: 'store', createdAt: world.now, createdBy: key.createdBy, lastUsedAt: null, uses: 0, failures: 0, lastError: null, cooldownUntil: null,
+        id: `key_${world.keys.length + 1}`,
+        provider: key.provider,
+        name: key.name,
+        state: key.state,
+        origin: key.origin,
+        header: key.header,
+        hint: key.secret.hint(),
+        source: 'store',
+        createdAt: world.now,
+        createdBy: key.createdBy,
+        lastUsedAt: null,
+        uses: 0,
+        failures: 0,
+        lastError: null,
+        cooldownUntil: null,
       };
       world.keys.push(view);
       return view;
@@ -313,7 +483,8 @@ function memoryStore(world: () => TestWorld) {
   const filters: RequestFilter[] = [];
   const port: ApiStore = {
     async listRequests(filter, page) {
-      if (page.cursor !== undefined) throw new AppError('store_bad_cursor', 'the cursor is not one of this list');
+      if (page.cursor !== undefined)
+        throw new AppError('store_bad_cursor', 'the cursor is not one of this list');
       filters.push(filter);
       const items = rows.filter(
         (row) =>

@@ -7,7 +7,15 @@ import { type Actor, seesAll } from './actor.ts';
 import { ApiError } from './errors.ts';
 import { IdText, NameText, parseTime, TimeParam } from './schemas.ts';
 
-const OUTCOMES = ['ok', 'refused', 'upstream_error', 'upstream_failed', 'truncated', 'client_abort', 'gateway_error'] as const satisfies readonly Outcome[];
+const OUTCOMES = [
+  'ok',
+  'refused',
+  'upstream_error',
+  'upstream_failed',
+  'truncated',
+  'client_abort',
+  'gateway_error',
+] as const satisfies readonly Outcome[];
 
 /** Query parameters that narrow records. */
 export const RecordFilterQuery = z.object({
@@ -31,32 +39,39 @@ export type RecordFilterInput = z.output<typeof RecordFilterQuery>;
  * principal beyond that, rather than answering an empty list that would look like no use.
  */
 export function visibleFilter(actor: Actor, query: RecordFilterInput): RequestFilter {
+  const from = parseTime('from', query.from);
+  const to = parseTime('to', query.to);
   return {
     tailnet: actor.tailnet,
     ...visibleScope(actor, query),
-    ...definedOnly({
-      provider: query.provider,
-      model: query.model,
-      agent: query.agent,
-      sessionId: query.session,
-      deviceId: query.device,
-      outcome: query.outcome,
-      reason: query.reason,
-      from: parseTime('from', query.from),
-      to: parseTime('to', query.to),
-    }),
+    ...(query.provider === undefined ? {} : { provider: query.provider }),
+    ...(query.model === undefined ? {} : { model: query.model }),
+    ...(query.agent === undefined ? {} : { agent: query.agent }),
+    ...(query.session === undefined ? {} : { sessionId: query.session }),
+    ...(query.device === undefined ? {} : { deviceId: query.device }),
+    ...(query.outcome === undefined ? {} : { outcome: query.outcome }),
+    ...(query.reason === undefined ? {} : { reason: query.reason }),
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
   };
 }
 
 function visibleScope(actor: Actor, query: RecordFilterInput): Pick<RequestFilter, 'principals' | 'groups'> {
   const all = seesAll(actor);
   if (query.group !== undefined) {
-    if (!all && !actor.leads.includes(query.group)) throw new ApiError('not_yours', `you do not lead ${query.group}`);
-    return { groups: [query.group], ...(query.principal === undefined ? {} : { principals: [query.principal] }) };
+    if (!all && !actor.leads.includes(query.group))
+      throw new ApiError('not_yours', `you do not lead ${query.group}`);
+    return {
+      groups: [query.group],
+      ...(query.principal === undefined ? {} : { principals: [query.principal] }),
+    };
   }
   if (query.principal !== undefined) {
     if (!all && query.principal !== actor.principal) {
-      throw new ApiError('not_yours', 'records of others need the role auditor or admin, or `group` for its lead');
+      throw new ApiError(
+        'not_yours',
+        'records of others need the role auditor or admin, or `group` for its lead',
+      );
     }
     return { principals: [query.principal] };
   }
@@ -64,13 +79,14 @@ function visibleScope(actor: Actor, query: RecordFilterInput): Pick<RequestFilte
 }
 
 /** Whether the metadata of this record may be shown. */
-export function maySeeRecord(actor: Actor, record: Pick<RequestRow, 'tailnet' | 'principal' | 'groups'>): boolean {
+export function maySeeRecord(
+  actor: Actor,
+  record: Pick<RequestRow, 'tailnet' | 'principal' | 'groups'>,
+): boolean {
   if (record.tailnet !== actor.tailnet) return false;
-  return seesAll(actor) || record.principal === actor.principal || record.groups.some((group) => actor.leads.includes(group));
-}
-
-function definedOnly<Shape extends object>(value: Shape): { [Key in keyof Shape]?: Exclude<Shape[Key], undefined> } {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as {
-    [Key in keyof Shape]?: Exclude<Shape[Key], undefined>;
-  };
+  return (
+    seesAll(actor) ||
+    record.principal === actor.principal ||
+    record.groups.some((group) => actor.leads.includes(group))
+  );
 }

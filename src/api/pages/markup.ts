@@ -21,7 +21,7 @@ export function renderPage(page: Page, nonce: string): string {
 </head>
 <body>
 ${page.body}
-<noscript><p class="card">These pages need JavaScript. The command line does the same: <code>postern --help</code>.</p></noscript>
+<noscript><p class="message">These pages need JavaScript. The command line does the same: <code>postern --help</code>.</p></noscript>
 </body>
 </html>
 `;
@@ -35,27 +35,32 @@ export const HOME: Page = {
   body: `<header><h1>Postern</h1><p id="identity" class="soft"></p></header>
 <main>
 ${MESSAGE}
-<div id="banner" class="card" aria-live="polite"><p class="soft">Loading …</p></div>
-<section aria-labelledby="requests-title">
+<div id="banner" aria-live="polite"><p class="soft">Loading …</p></div>
+<section id="requests-part" aria-labelledby="requests-title" hidden>
 <h2 id="requests-title">Requests <small id="live" role="status">connecting …</small></h2>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="requests-title"><table>
-<thead><tr><th scope="col">Time</th><th scope="col">User</th><th scope="col">Model</th><th scope="col">State</th><th scope="col" class="number">Tokens in → out</th><th scope="col" class="number">Cost</th></tr></thead>
+<div id="first-call" hidden>
+<p>Nothing has come through yet. Run this, and watch it arrive here:</p>
+<div id="first-snippet"></div>
+</div>
+<div id="requests-table" class="scroll" tabindex="0" role="region" aria-labelledby="requests-title" hidden><table class="requests">
+<thead><tr><th scope="col">Time</th><th scope="col">Who</th><th scope="col">Model</th><th scope="col">State</th><th scope="col" class="number">Took</th><th scope="col" class="number">Tokens in → out</th><th scope="col" class="number">Cost</th></tr></thead>
 <tbody id="requests"></tbody></table></div>
 </section>
-<section aria-labelledby="usage-title">
+<section id="usage-part" aria-labelledby="usage-title" hidden>
 <h2 id="usage-title">My usage <small>last 7 days</small></h2>
-<div class="scroll" tabindex="0" role="region" aria-labelledby="usage-title"><table>
+<div id="usage-table" class="scroll" tabindex="0" role="region" aria-labelledby="usage-title" hidden><table>
 <thead><tr><th scope="col">Model</th><th scope="col" class="number">Requests</th><th scope="col" class="number">Input</th><th scope="col" class="number">Output</th><th scope="col" class="number">Cost</th></tr></thead>
-<tbody id="usage"></tbody></table></div>
-<p><button id="refresh-usage" type="button">Refresh</button></p>
+<tbody id="usage"></tbody><tfoot id="usage-total"></tfoot></table></div>
+<p id="usage-empty" hidden>Nothing yet. What you use is summed here by model, with its cost.</p>
 </section>
-<section aria-labelledby="connect-title">
+<section id="connect-part" aria-labelledby="connect-title" hidden>
 <h2 id="connect-title">Connect a client</h2>
+<p>No key is needed: the connection says who you are.</p>
 <label for="client">Client</label><select id="client"></select>
 <div id="snippets"></div>
 </section>
 </main>
-<footer><p class="soft"><a href="/presence">Presence</a> · <a href="/api/v1/openapi.json">API</a></p></footer>`,
+<footer class="soft"><a href="/presence">Presence</a> · <a href="/api/v1/openapi.json">API</a></footer>`,
 };
 
 const PASSKEY = `<label for="passkey-name">Name of the passkey</label><input id="passkey-name" maxlength="60" autocomplete="off" value="this device">
@@ -64,18 +69,23 @@ const PASSKEY = `<label for="passkey-name">Name of the passkey</label><input id=
 export const CLAIM: Page = {
   title: 'Claim this server · Postern',
   script: 'claim.js',
-  body: `<header><h1>Claim this server</h1></header>
-<main>
+  body: `<header class="narrow"><h1>Claim this server</h1></header>
+<main class="narrow">
 ${MESSAGE}
-<section id="ask">
-<p>Whoever enters the code of the claim link becomes the first admin. The code works once, for an hour.</p>
-<label for="code">Code</label><input id="code" type="password" autocomplete="off" spellcheck="false">
+<section id="ask" aria-labelledby="ask-title">
+<h2 id="ask-title">Become its first admin</h2>
+<p>Nothing has changed by opening this page. The button makes you the admin; the code of the link works once, within an hour.</p>
+<p id="who-part" hidden>You are <strong id="who"></strong>.</p>
+<label for="code">Code of the claim link</label><input id="code" type="password" autocomplete="off" spellcheck="false">
 <p><button id="claim" type="button" class="main">Make me the admin</button></p>
 </section>
-<section id="done" hidden>
-<h2>Done</h2>
-<p>Your presence holds for ten minutes in this browser. Add a passkey, so that you can show it again without the terminal.</p>
+<section id="done" aria-labelledby="done-title" hidden>
+<h2 id="done-title">You are the admin</h2>
+<p>Your identity alone changes nothing here, because programs on your devices share it: what administers needs you in person. For ten minutes this browser vouches for you.</p>
+<div id="passkey-part">
+<p>Add a passkey now, so that you can show your presence later without the server’s terminal.</p>
 ${PASSKEY}
+</div>
 <p><a href="/">To the first page</a></p>
 </section>
 </main>`,
@@ -84,27 +94,33 @@ ${PASSKEY}
 export const PRESENCE: Page = {
   title: 'Presence · Postern',
   script: 'presence.js',
-  body: `<header><h1>Presence</h1><p id="who" class="soft"></p></header>
-<main>
+  body: `<header class="narrow"><h1>Presence</h1><p id="who" class="soft"></p></header>
+<main class="narrow">
 ${MESSAGE}
-<p class="soft">Programs on your devices share your identity. What changes the server, mints tokens or reads what others wrote needs you in person; it holds for ten minutes.</p>
-<p>Your presence is <strong id="state" role="status">…</strong>.</p>
-<section id="ask" hidden>
-<h2>Show that you are here</h2>
-<p><button id="use-passkey" type="button" class="main">Use a passkey</button></p>
-<label for="code">Or the one-time code that the server prints on its terminal</label><input id="code" type="password" autocomplete="off" spellcheck="false">
+<p class="lead"><strong id="state" role="status">…</strong></p>
+<p class="soft">Programs on your devices share your identity. What changes the server, mints tokens or reads what others wrote needs you in person. It holds for ten minutes.</p>
+<section id="request" aria-labelledby="request-title" hidden>
+<h2 id="request-title">A command line asks for you</h2>
+<div id="request-open">
+<p>“<span id="request-client"></span>” should show this mark. If it does not, somebody else asks: do not approve.</p>
+<p><output id="request-code" class="mark"></output></p>
+<p id="request-wait" class="soft">Show first that you are here.</p>
+<p><button id="approve" type="button" class="main" hidden>Approve</button></p>
+</div>
+<p id="request-over" role="status" hidden></p>
+</section>
+<section id="ask" aria-labelledby="ask-title" hidden>
+<h2 id="ask-title">Show that you are here</h2>
+<div id="passkey-way" hidden><p><button id="use-passkey" type="button" class="main">Use a passkey</button></p><p class="soft">Or, without one:</p></div>
+<label for="code">One-time code that the server prints on its terminal</label><input id="code" type="password" autocomplete="off" spellcheck="false">
 <p><button id="use-code" type="button">Use the code</button> <button id="ask-code" type="button">Print a code</button></p>
 </section>
-<section id="request" hidden>
-<h2>A request</h2>
-<p id="request-text"></p>
-<p><button id="approve" type="button" class="main">Approve</button></p>
-</section>
-<section id="done" hidden>
-<h2>Passkeys</h2>
-<p id="passkeys"></p>
+<section id="done" aria-labelledby="done-title" hidden>
+<h2 id="done-title">Your passkeys</h2>
+<ul id="passkeys" class="rows"></ul>
 ${PASSKEY}
-<p><button id="end" type="button">End my presence</button></p>
+<h2>Finished?</h2>
+<p><button id="end" type="button">End my presence everywhere</button></p>
 </section>
 <p><a href="/">To the first page</a></p>
 </main>`,

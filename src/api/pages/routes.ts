@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import { newSecret } from '../presence/sessions.ts';
-import type { ApiRouter } from '../router.ts';
+import { type ApiRouter, untyped } from '../router.ts';
 import { CLAIM, HOME, type Page, PRESENCE, renderPage } from './markup.ts';
 import { browserScripts } from './scripts.ts';
 import { STYLE } from './style.ts';
@@ -39,13 +39,19 @@ export function addPageRoutes(router: ApiRouter, deps: ApiDependencies): void {
 }
 
 function addPage(router: ApiRouter, deps: ApiDependencies, path: string, page: Page): void {
-  router.add(KNOWN, createRoute({ method: 'get', path, summary: page.title, hide: true, responses: html }), (c) => {
-    const nonce = newSecret(deps.random).reveal();
-    return c.body(renderPage(page, nonce), 200, {
-      'content-type': 'text/html; charset=utf-8',
-      'content-security-policy': contentPolicy(nonce),
-    }) as never;
-  });
+  router.add(
+    KNOWN,
+    createRoute({ method: 'get', path, summary: page.title, hide: true, responses: html }),
+    (c) => {
+      const nonce = newSecret(deps.random).reveal();
+      return untyped(
+        c.body(renderPage(page, nonce), 200, {
+          'content-type': 'text/html; charset=utf-8',
+          'content-security-policy': contentPolicy(nonce),
+        }),
+      );
+    },
+  );
 }
 
 /**

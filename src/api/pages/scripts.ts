@@ -16,6 +16,8 @@ export function browserScripts(): ReadonlyMap<string, string> {
 }
 
 function scriptOf(modules: readonly object[], start: () => void): string {
-  const functions = modules.flatMap((module) => Object.values(module)).filter((value) => typeof value === 'function');
+  const functions = modules
+    .flatMap((module) => Object.values(module))
+    .filter((value) => typeof value === 'function');
   return `'use strict';\n(() => {\n${functions.map(String).join('\n\n')}\n\n${start.name}();\n})();\n`;
 }

@@ -41,16 +41,25 @@ export function createClaimDesk(deps: ApiDependencies): ClaimDesk {
   };
 
   const claimNow = async (actor: Actor, code: string): Promise<void> => {
-    if (await isClaimed()) throw new ApiError('already_claimed', 'this server has an admin already; an admin can grant you a role');
+    if (await isClaimed())
+      throw new ApiError(
+        'already_claimed',
+        'this server has an admin already; an admin can grant you a role',
+      );
     const offer = readOffer(await deps.store.getSetting(SETTING));
     const given = sha256(code);
-    const isRight = offer !== null && offer.expiresAt > deps.clock.now() && constantTimeEqual(given, offer.hash);
+    const isRight =
+      offer !== null && offer.expiresAt > deps.clock.now() && constantTimeEqual(given, offer.hash);
     if (!isRight) {
       deps.logger.warn('a claim was refused', { principal: actor.principal, door: actor.door });
-      throw new ApiError('claim_refused', 'the claim code is wrong, used or older than an hour; start the server again for a new link');
+      throw new ApiError(
+        'claim_refused',
+        'the claim code is wrong, used or older than an hour; start the server again for a new link',
+      );
     }
-    // The code ends first: a failure from here on costs a restart, never a second admin.
+    // The code ends first: a failure from here on costs a restart, never a second admin, nor one unrecorded.
     await deps.store.putSetting(SETTING, '');
+    await recordAction(deps, actor, { action: 'claim', target: actor.principal, presence: 'claim' });
     await deps.store.putGrant({
       principal: actor.principal,
       role: 'admin',
@@ -58,7 +67,6 @@ export function createClaimDesk(deps: ApiDependencies): ClaimDesk {
       createdAt: deps.clock.now(),
       createdBy: 'claim',
     });
-    await recordAction(deps, actor, { action: 'claim', target: actor.principal, presence: 'claim' });
     await deps.documents.reloadGrants();
     deps.logger.info('the server was claimed', { principal: actor.principal });
   };
@@ -84,7 +92,8 @@ export function createClaimDesk(deps: ApiDependencies): ClaimDesk {
 function readOffer(text: string | null): { readonly hash: Uint8Array; readonly expiresAt: UnixMs } | null {
   if (text === null || text === '') return null;
   const value: unknown = JSON.parse(text);
-  if (typeof value !== 'object' || value === null || !('hash' in value) || !('expires_at' in value)) return null;
+  if (typeof value !== 'object' || value === null || !('hash' in value) || !('expires_at' in value))
+    return null;
   if (typeof value.hash !== 'string' || typeof value.expires_at !== 'string') return null;
   return { hash: Buffer.from(value.hash, 'hex'), expiresAt: Date.parse(value.expires_at) };
 }

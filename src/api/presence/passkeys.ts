@@ -29,7 +29,11 @@ export interface PasskeyDesk {
   list(actor: Actor): Promise<readonly PasskeyRow[]>;
   registrationOptions(actor: Actor, origin: string): Promise<PublicKeyCredentialCreationOptionsJSON>;
   /** Throws `presence_refused`. */
-  register(actor: Actor, origin: string, answer: { readonly name: string; readonly response: unknown }): Promise<PasskeyRow>;
+  register(
+    actor: Actor,
+    origin: string,
+    answer: { readonly name: string; readonly response: unknown },
+  ): Promise<PasskeyRow>;
   /** Throws `not_found` if the actor has no passkey. */
   assertionOptions(actor: Actor, origin: string): Promise<PublicKeyCredentialRequestOptionsJSON>;
   /** Throws `presence_refused`. */
@@ -52,7 +56,8 @@ export function createPasskeyDesk(deps: ApiDependencies): PasskeyDesk {
     async registrationOptions(actor, origin) {
       const { generateRegistrationOptions } = await import('@simplewebauthn/server');
       const known = await own(actor);
-      if (known.length >= PASSKEYS_PER_PRINCIPAL_MAX) throw new ApiError('too_many', `at most ${PASSKEYS_PER_PRINCIPAL_MAX} passkeys; remove one`);
+      if (known.length >= PASSKEYS_PER_PRINCIPAL_MAX)
+        throw new ApiError('too_many', `at most ${PASSKEYS_PER_PRINCIPAL_MAX} passkeys; remove one`);
       const options = await generateRegistrationOptions({
         rpName: 'Postern',
         rpID: relyingParty(origin),
@@ -63,7 +68,10 @@ export function createPasskeyDesk(deps: ApiDependencies): PasskeyDesk {
         attestationType: 'none',
         supportedAlgorithmIDs: ALGORITHMS,
         timeout: CHALLENGE_TTL_MS,
-        excludeCredentials: known.map((passkey) => ({ id: passkey.credentialId, transports: [...passkey.transports] })),
+        excludeCredentials: known.map((passkey) => ({
+          id: passkey.credentialId,
+          transports: [...passkey.transports],
+        })),
         authenticatorSelection: { residentKey: 'discouraged', userVerification: 'preferred' },
       });
       challenges.put(actor, 'register', options.challenge);
@@ -75,6 +83,7 @@ export function createPasskeyDesk(deps: ApiDependencies): PasskeyDesk {
       const challenge = challenges.take(actor, 'register');
       const result = await verifyOrRefuse(deps, () =>
         verifyRegistrationResponse({
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the library checks every member
           response: response as RegistrationResponseJSON,
           expectedChallenge: challenge,
           expectedOrigin: origin,
@@ -86,7 +95,9 @@ export function createPasskeyDesk(deps: ApiDependencies): PasskeyDesk {
       if (!result.verified) throw refused();
       const { credential } = result.registrationInfo;
       // An id that is taken would replace another person's passkey.
-      const taken = (await deps.store.listPasskeys(actor.tailnet)).some((passkey) => passkey.credentialId === credential.id);
+      const taken = (await deps.store.listPasskeys(actor.tailnet)).some(
+        (passkey) => passkey.credentialId === credential.id,
+      );
       if (taken) throw new ApiError('conflict', 'this passkey is registered already');
       const row: PasskeyRow = {
         credentialId: credential.id,
@@ -106,13 +117,20 @@ export function createPasskeyDesk(deps: ApiDependencies): PasskeyDesk {
     async assertionOptions(actor, origin) {
       const { generateAuthenticationOptions } = await import('@simplewebauthn/server');
       const known = await own(actor);
-      if (known.length === 0) throw new ApiError('not_found', 'you have no passkey here yet; use the code on the operator\'s terminal, then add one');
+      if (known.length === 0)
+        throw new ApiError(
+          'not_found',
+          "you have no passkey here yet; use the code on the operator's terminal, then add one",
+        );
       const options = await generateAuthenticationOptions({
         rpID: relyingParty(origin),
         challenge: new Uint8Array(deps.random.bytes(32)),
         timeout: CHALLENGE_TTL_MS,
         userVerification: 'preferred',
-        allowCredentials: known.map((passkey) => ({ id: passkey.credentialId, transports: [...passkey.transports] })),
+        allowCredentials: known.map((passkey) => ({
+          id: passkey.credentialId,
+          transports: [...passkey.transports],
+        })),
       });
       challenges.put(actor, 'assert', options.challenge);
       return options;
@@ -126,6 +144,7 @@ export function createPasskeyDesk(deps: ApiDependencies): PasskeyDesk {
       if (passkey === undefined) throw refused();
       const result = await verifyOrRefuse(deps, () =>
         verifyAuthenticationResponse({
+          // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the library checks every member
           response: response as AuthenticationResponseJSON,
           expectedChallenge: challenge,
           expectedOrigin: origin,
@@ -140,7 +159,11 @@ export function createPasskeyDesk(deps: ApiDependencies): PasskeyDesk {
         }),
       );
       if (!result.verified) throw refused();
-      const used = { ...passkey, counter: result.authenticationInfo.newCounter, lastUsedAt: deps.clock.now() };
+      const used = {
+        ...passkey,
+        counter: result.authenticationInfo.newCounter,
+        lastUsedAt: deps.clock.now(),
+      };
       await deps.store.putPasskey(used);
       return used;
     },
@@ -151,7 +174,10 @@ export function createPasskeyDesk(deps: ApiDependencies): PasskeyDesk {
 function relyingParty(origin: string): string {
   const { hostname } = new URL(origin);
   if (hostname.startsWith('[') || /^[\d.]+$/.test(hostname)) {
-    throw new ApiError('presence_refused', 'passkeys need a name: open this page as http://localhost, not by its address');
+    throw new ApiError(
+      'presence_refused',
+      'passkeys need a name: open this page as http://localhost, not by its address',
+    );
   }
   return hostname;
 }
@@ -197,7 +223,10 @@ function createChallenges(deps: ApiDependencies): {
       const found = open.get(key);
       open.delete(key);
       if (found === undefined || found.expiresAt <= deps.clock.now()) {
-        throw new ApiError('presence_refused', 'no passkey was asked for, or it was more than two minutes ago; try again');
+        throw new ApiError(
+          'presence_refused',
+          'no passkey was asked for, or it was more than two minutes ago; try again',
+        );
       }
       return found.challenge;
     },

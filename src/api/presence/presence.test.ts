@@ -59,7 +59,9 @@ describe('the claim (DESIGN section 5)', () => {
   test('the link names localhost and carries the code in its fragment only; the store keeps its hash only', async () => {
     const link = (await t.api.offerClaim())?.url.reveal() ?? '';
     assert.match(link, new RegExp(`^http://localhost:${t.port}/claim#[0-9a-z]{32}$`));
-    assert.ok(![...t.world.store.settings.values()].some((value) => value.includes(link.split('#')[1] ?? '-')));
+    assert.ok(
+      ![...t.world.store.settings.values()].some((value) => value.includes(link.split('#')[1] ?? '-')),
+    );
     assert.ok(!JSON.stringify(t.world.terminal).includes(link));
   });
 
@@ -67,17 +69,38 @@ describe('the claim (DESIGN section 5)', () => {
     const first = await claimCode();
     const second = await claimCode();
     for (const code of ['0'.repeat(32), first]) {
-      assert.equal((await t.send(starter, 'POST', '/api/v1/claim', { body: { code } })).json['code'], 'claim_refused');
+      assert.equal(
+        (await t.send(starter, 'POST', '/api/v1/claim', { body: { code } })).json['code'],
+        'claim_refused',
+      );
     }
     t.world.now += 61 * MINUTE;
-    assert.equal((await t.send(starter, 'POST', '/api/v1/claim', { body: { code: second } })).json['code'], 'claim_refused');
+    assert.equal(
+      (await t.send(starter, 'POST', '/api/v1/claim', { body: { code: second } })).json['code'],
+      'claim_refused',
+    );
     assert.deepEqual(t.world.store.grants, []);
+  });
+
+  test('a used code stays used, also when the admin is gone', async () => {
+    const code = await claimCode();
+    await t.send(starter, 'POST', '/api/v1/claim', { body: { code } });
+    t.world.store.grants.length = 0;
+    assert.equal(
+      (await t.send(other, 'POST', '/api/v1/claim', { body: { code } })).json['code'],
+      'claim_refused',
+    );
   });
 
   test('two callers with the same code at once make one admin', async () => {
     const code = await claimCode();
-    const answers = await Promise.all([starter, other].map((as) => t.send(as, 'POST', '/api/v1/claim', { body: { code } })));
-    assert.deepEqual(answers.map((answer) => answer.status).sort(), [200, 409]);
+    const answers = await Promise.all(
+      [starter, other].map((as) => t.send(as, 'POST', '/api/v1/claim', { body: { code } })),
+    );
+    assert.deepEqual(
+      answers.map((answer) => answer.status).toSorted((a, b) => a - b),
+      [200, 409],
+    );
     assert.equal(t.world.store.grants.length, 1);
   });
 
@@ -90,7 +113,10 @@ describe('the claim (DESIGN section 5)', () => {
       caller('tailscale:userid:5', { door: 'tailscaled', device: { ...device, tags: [], shared: true } }),
     ];
     for (const as of refused) {
-      assert.equal((await t.send(as, 'POST', '/api/v1/claim', { body: { code } })).json['code'], 'presence_refused');
+      assert.equal(
+        (await t.send(as, 'POST', '/api/v1/claim', { body: { code } })).json['code'],
+        'presence_refused',
+      );
     }
   });
 
@@ -98,7 +124,10 @@ describe('the claim (DESIGN section 5)', () => {
     const code = await claimCode();
     t.world.namesAdmin = true;
     assert.equal(await t.api.offerClaim(), null);
-    assert.equal((await t.send(starter, 'POST', '/api/v1/claim', { body: { code } })).json['code'], 'already_claimed');
+    assert.equal(
+      (await t.send(starter, 'POST', '/api/v1/claim', { body: { code } })).json['code'],
+      'already_claimed',
+    );
   });
 
   test('opening the link claims nothing: it is a page', async () => {
@@ -117,7 +146,10 @@ describe('presence of a browser (DESIGN section 5)', () => {
     const cookie = String(answer.headers['set-cookie']?.[0]);
     assert.match(cookie, /^postern_presence=[0-9a-z]{32}; Max-Age=600; Path=\/; HttpOnly; SameSite=Strict$/);
     await t.send(other, 'POST', '/api/v1/presence/requests', { body: { announce: true } });
-    const encrypted = await t.send(other, 'POST', '/api/v1/presence/redeem', { body: { code: printedCode() }, context: { secure: true, listener: 'tailnet' } });
+    const encrypted = await t.send(other, 'POST', '/api/v1/presence/redeem', {
+      body: { code: printedCode() },
+      context: { secure: true, listener: 'tailnet' },
+    });
     assert.match(String(encrypted.headers['set-cookie']?.[0]), /; Secure/);
   });
 
@@ -125,7 +157,10 @@ describe('presence of a browser (DESIGN section 5)', () => {
     const headers = await presentBrowser();
     assert.equal(await presenceOf(headers), 'link');
     assert.equal(await presenceOf({ cookie: headers['cookie'] ?? '' }), null);
-    assert.equal(await presenceOf({ 'x-postern-presence-proof': headers['x-postern-presence-proof'] ?? '' }), null);
+    assert.equal(
+      await presenceOf({ 'x-postern-presence-proof': headers['x-postern-presence-proof'] ?? '' }),
+      null,
+    );
     assert.equal(await presenceOf({ ...headers, 'x-postern-presence-proof': 'x' }), null);
     const asCommand = { 'x-postern-presence': (headers['cookie'] ?? '').split('=')[1] ?? '' };
     assert.equal(await presenceOf(asCommand), null);
@@ -145,19 +180,27 @@ describe('presence of a browser (DESIGN section 5)', () => {
 
   test('it lifts no token over its scope', async () => {
     const headers = await presentBrowser();
-    const answer = await t.send(tokenCaller('local:1000', ['use', 'read']), 'POST', '/api/v1/tokens', { body: { name: 'x' }, headers });
+    const answer = await t.send(tokenCaller('local:1000', ['use', 'read']), 'POST', '/api/v1/tokens', {
+      body: { name: 'x' },
+      headers,
+    });
     assert.equal(answer.json['code'], 'scope_missing');
   });
 
   test('over the network it needs HTTPS', async () => {
-    const answer = await t.send(starter, 'POST', '/api/v1/presence/requests', { body: {}, context: { listener: 'tailnet' } });
+    const answer = await t.send(starter, 'POST', '/api/v1/presence/requests', {
+      body: {},
+      context: { listener: 'tailnet' },
+    });
     assert.equal(answer.json['code'], 'presence_needs_https');
   });
 });
 
 describe('presence of a command line (INTERFACES, API)', () => {
   async function ask(as = starter): Promise<{ id: string; secret: string; answer: Answer }> {
-    const answer = await t.send(as, 'POST', '/api/v1/presence/requests', { body: { client: 'postern login' } });
+    const answer = await t.send(as, 'POST', '/api/v1/presence/requests', {
+      body: { client: 'postern login' },
+    });
     assert.equal(answer.status, 201, answer.text);
     return { id: String(answer.json['id']), secret: String(answer.json['poll_secret']), answer };
   }
@@ -170,11 +213,14 @@ describe('presence of a command line (INTERFACES, API)', () => {
     assert.equal((await poll(id, secret)).json['state'], 'pending');
     const shown = await t.send(starter, 'GET', `/api/v1/presence/requests/${id}`);
     assert.equal(shown.json['user_code'], answer.json['user_code']);
+    assert.equal(shown.json['approved'], false);
     const approve = `/api/v1/presence/requests/${id}/approve`;
     assert.equal((await t.send(starter, 'POST', approve, { body: {} })).json['code'], 'presence_required');
     t.world.now += 5_000;
     const headers = await presentBrowser();
     assert.equal((await t.send(starter, 'POST', approve, { body: {}, headers })).status, 204);
+    const approved = await t.send(starter, 'GET', `/api/v1/presence/requests/${id}`);
+    assert.equal(approved.json['approved'], true);
     const collected = await poll(id, secret);
     assert.equal(collected.json['state'], 'approved');
     const token = { 'x-postern-presence': String(collected.json['token']) };
@@ -197,10 +243,14 @@ describe('presence of a command line (INTERFACES, API)', () => {
   test('the code of the terminal confirms; wrong codes and secrets, other principals and late ones are refused', async () => {
     const { id, secret } = await ask();
     const code = printedCode();
-    const confirm = (value: string, as = starter): Promise<Answer> => t.send(as, 'POST', `/api/v1/presence/requests/${id}/confirm`, { body: { code: value } });
+    const confirm = (value: string, as = starter): Promise<Answer> =>
+      t.send(as, 'POST', `/api/v1/presence/requests/${id}/confirm`, { body: { code: value } });
     assert.equal((await confirm('0'.repeat(32))).json['code'], 'presence_refused');
     assert.equal((await confirm(code, other)).json['code'], 'not_found');
-    assert.equal((await t.send(other, 'POST', '/api/v1/presence/redeem', { body: { code } })).json['code'], 'presence_refused');
+    assert.equal(
+      (await t.send(other, 'POST', '/api/v1/presence/redeem', { body: { code } })).json['code'],
+      'presence_refused',
+    );
     assert.equal((await confirm(code)).status, 204);
     assert.equal((await poll(id, 'wrong-secret')).json['code'], 'presence_refused');
     assert.equal((await poll(id, secret, other)).json['code'], 'not_found');
@@ -209,7 +259,10 @@ describe('presence of a command line (INTERFACES, API)', () => {
     const late = await ask();
     const lateCode = printedCode();
     t.world.now += 5 * MINUTE;
-    assert.equal((await t.send(starter, 'POST', '/api/v1/presence/redeem', { body: { code: lateCode } })).json['code'], 'presence_refused');
+    assert.equal(
+      (await t.send(starter, 'POST', '/api/v1/presence/redeem', { body: { code: lateCode } })).json['code'],
+      'presence_refused',
+    );
     assert.equal((await poll(late.id, late.secret)).status, 404);
   });
 
@@ -217,7 +270,11 @@ describe('presence of a command line (INTERFACES, API)', () => {
     await ask();
     const code = printedCode();
     const second = await ask();
-    assert.equal((await t.send(starter, 'POST', `/api/v1/presence/requests/${second.id}/confirm`, { body: { code } })).status, 204);
+    assert.equal(
+      (await t.send(starter, 'POST', `/api/v1/presence/requests/${second.id}/confirm`, { body: { code } }))
+        .status,
+      204,
+    );
     assert.equal((await poll(second.id, second.secret)).json['state'], 'approved');
     assert.equal((await t.send(starter, 'POST', '/api/v1/presence/redeem', { body: { code } })).status, 403);
   });
@@ -234,7 +291,9 @@ describe('presence of a command line (INTERFACES, API)', () => {
     await ask(odd);
     // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
     assert.doesNotMatch(t.world.terminal[0] ?? '', /[\u0000-\u001f\u007f-\u009f\u202e]/);
-    const bad = await t.send(starter, 'POST', '/api/v1/presence/requests', { body: { client: 'a\u001b[31m' } });
+    const bad = await t.send(starter, 'POST', '/api/v1/presence/requests', {
+      body: { client: 'a\u001b[31m' },
+    });
     assert.equal(bad.status, 400);
   });
 });
@@ -248,12 +307,17 @@ describe('passkeys (Web Authentication Level 3)', () => {
     const options = await t.send(starter, 'POST', '/api/v1/presence/passkeys/options', { body: {}, headers });
     assert.equal(options.status, 200, options.text);
     const response = await authenticator.register(options.json, origin());
-    const added = await t.send(starter, 'POST', '/api/v1/presence/passkeys', { body: { name: 'laptop', response }, headers });
+    const added = await t.send(starter, 'POST', '/api/v1/presence/passkeys', {
+      body: { name: 'laptop', response },
+      headers,
+    });
     assert.equal(added.status, 201, added.text);
     return authenticator;
   }
-  const begin = (as = starter): Promise<Answer> => t.send(as, 'POST', '/api/v1/presence/assertion/options', { body: {} });
-  const finish = (response: unknown, as = starter): Promise<Answer> => t.send(as, 'POST', '/api/v1/presence/assertion', { body: { response } });
+  const begin = (as = starter): Promise<Answer> =>
+    t.send(as, 'POST', '/api/v1/presence/assertion/options', { body: {} });
+  const finish = (response: unknown, as = starter): Promise<Answer> =>
+    t.send(as, 'POST', '/api/v1/presence/assertion', { body: { response } });
 
   test('a registered passkey shows presence', async () => {
     const passkey = await register();
@@ -264,8 +328,28 @@ describe('passkeys (Web Authentication Level 3)', () => {
     assert.equal(t.world.store.audit.at(-1)?.presence, 'passkey');
   });
 
+  test('a passkey made for another origin is not registered', async () => {
+    const headers = await presentBrowser();
+    const authenticator = await createTestAuthenticator();
+    const options = await t.send(starter, 'POST', '/api/v1/presence/passkeys/options', { body: {}, headers });
+    const response = await authenticator.register(options.json, 'http://localhost:1');
+    const added = await t.send(starter, 'POST', '/api/v1/presence/passkeys', { body: { response }, headers });
+    assert.equal(added.json['code'], 'presence_refused');
+    assert.deepEqual(t.world.store.passkeys, []);
+  });
+
+  test('a challenge is answered once, however fresh the second answer', async () => {
+    const passkey = await register();
+    const options = (await begin()).json;
+    assert.equal((await finish(await passkey.assert(options, origin()))).status, 200);
+    assert.equal((await finish(await passkey.assert(options, origin()))).json['code'], 'presence_refused');
+  });
+
   test('registering needs presence', async () => {
-    assert.equal((await t.send(starter, 'POST', '/api/v1/presence/passkeys/options', { body: {} })).json['code'], 'presence_required');
+    assert.equal(
+      (await t.send(starter, 'POST', '/api/v1/presence/passkeys/options', { body: {} })).json['code'],
+      'presence_required',
+    );
   });
 
   test('a replayed answer, another origin, another principal, a late and an unasked answer are refused', async () => {
@@ -284,7 +368,16 @@ describe('passkeys (Web Authentication Level 3)', () => {
 
   test('odd answers are refused and never a fault', async () => {
     const passkey = await register();
-    for (const response of [{ id: passkey.id }, { id: passkey.id, rawId: 7, type: 'public-key', response: { clientDataJSON: '\u0000', authenticatorData: 'AA' } }, { id: '__proto__', response: null }]) {
+    for (const response of [
+      { id: passkey.id },
+      {
+        id: passkey.id,
+        rawId: 7,
+        type: 'public-key',
+        response: { clientDataJSON: '\u0000', authenticatorData: 'AA' },
+      },
+      { id: '__proto__', response: null },
+    ]) {
       await begin();
       assert.equal((await finish(response)).json['code'], 'presence_refused', JSON.stringify(response));
     }
@@ -292,7 +385,10 @@ describe('passkeys (Web Authentication Level 3)', () => {
 
   test('passkeys need a name, not an address', async () => {
     await register();
-    const answer = await t.send(starter, 'POST', '/api/v1/presence/assertion/options', { body: {}, headers: { host: `127.0.0.1:${t.port}` } });
+    const answer = await t.send(starter, 'POST', '/api/v1/presence/assertion/options', {
+      body: {},
+      headers: { host: `127.0.0.1:${t.port}` },
+    });
     assert.equal(answer.json['code'], 'presence_refused');
     assert.match(String(answer.json['detail']), /localhost/);
   });

@@ -31,6 +31,8 @@ export interface PresenceRequest {
   readonly userCode: string;
   readonly createdAt: UnixMs;
   readonly expiresAt: UnixMs;
+  /** Null while it waits. */
+  readonly approvedBy: Presence | null;
 }
 
 interface Held extends PresenceRequest {
@@ -41,7 +43,10 @@ interface Held extends PresenceRequest {
 
 export interface PresenceDesk {
   /** Throws `too_many`. `announced` says whether a code was printed on the operator's terminal. */
-  ask(actor: Actor, options: { readonly client: string; readonly announce: boolean; readonly consoleOrigin: string }): {
+  ask(
+    actor: Actor,
+    options: { readonly client: string; readonly announce: boolean; readonly consoleOrigin: string },
+  ): {
     readonly request: PresenceRequest;
     readonly pollSecret: Secret;
     readonly announced: boolean;
@@ -58,14 +63,20 @@ export interface PresenceDesk {
   confirm(actor: Actor, id: string, code: string): void;
 }
 
-export function createPresenceDesk(deps: Pick<ApiDependencies, 'clock' | 'random' | 'announce'>): PresenceDesk {
+export function createPresenceDesk(
+  deps: Pick<ApiDependencies, 'clock' | 'random' | 'announce'>,
+): PresenceDesk {
   const held = new Map<string, Held>();
   const mayAnnounce = createAnnounceLimit();
   const hash = (text: string): Uint8Array => sha256(text);
 
   const own = (actor: Actor, id: string): Held => {
     const request = held.get(id);
-    if (request === undefined || request.principal !== actor.principal || request.expiresAt <= deps.clock.now()) {
+    if (
+      request === undefined ||
+      request.principal !== actor.principal ||
+      request.expiresAt <= deps.clock.now()
+    ) {
       throw new ApiError('not_found', 'no such presence request, or it is older than five minutes');
     }
     return request;
@@ -79,7 +90,10 @@ export function createPresenceDesk(deps: Pick<ApiDependencies, 'clock' | 'random
       request.approvedBy = { how: 'link', until: null };
       return request;
     }
-    throw new ApiError('presence_refused', 'the code is wrong, used or older than five minutes; ask for a new one');
+    throw new ApiError(
+      'presence_refused',
+      'the code is wrong, used or older than five minutes; ask for a new one',
+    );
   };
 
   return {
@@ -88,7 +102,9 @@ export function createPresenceDesk(deps: Pick<ApiDependencies, 'clock' | 'random
       for (const [id, request] of held) if (request.expiresAt <= now) held.delete(id);
       const mine = [...held.values()].filter((request) => request.principal === actor.principal).length;
       if (held.size >= REQUESTS_MAX || mine >= REQUESTS_PER_PRINCIPAL_MAX) {
-        throw new ApiError('too_many', 'too many presence requests are open; finish or wait five minutes', { headers: { 'retry-after': '60' } });
+        throw new ApiError('too_many', 'too many presence requests are open; finish or wait five minutes', {
+          headers: { 'retry-after': '60' },
+        });
       }
       const code = newSecret(deps.random);
       const pollSecret = newSecret(deps.random);
@@ -106,7 +122,8 @@ export function createPresenceDesk(deps: Pick<ApiDependencies, 'clock' | 'random
       };
       held.set(request.id, request);
       const announced = options.announce && mayAnnounce(actor.principal, now);
-      if (announced) deps.announce(announcement(request, `${options.consoleOrigin}/presence#${code.reveal()}`));
+      if (announced)
+        deps.announce(announcement(request, `${options.consoleOrigin}/presence#${code.reveal()}`));
       return { request, pollSecret, announced };
     },
 
@@ -159,7 +176,11 @@ function createAnnounceLimit(): (principal: string, now: UnixMs) => boolean {
       inWindow = 0;
       last.clear();
     }
-    if (inWindow >= ANNOUNCE_PER_WINDOW_MAX || now - (last.get(principal) ?? -Infinity) < ANNOUNCE_INTERVAL_MS) return false;
+    if (
+      inWindow >= ANNOUNCE_PER_WINDOW_MAX ||
+      now - (last.get(principal) ?? -Infinity) < ANNOUNCE_INTERVAL_MS
+    )
+      return false;
     inWindow += 1;
     last.set(principal, now);
     return true;

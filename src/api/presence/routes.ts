@@ -7,7 +7,17 @@ import { recordAction } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import { type ApiContext, type ApiRouter, ownOrigin } from '../router.ts';
-import { GivenName, IdText, json, jsonBody, listOf, NullableTime, nullableTimeText, TimeSchema, timeText } from '../schemas.ts';
+import {
+  GivenName,
+  IdText,
+  json,
+  jsonBody,
+  listOf,
+  NullableTime,
+  nullableTimeText,
+  TimeSchema,
+  timeText,
+} from '../schemas.ts';
 import type { ClaimDesk } from './claim.ts';
 import { PRESENCE_COOKIE } from './names.ts';
 import type { PasskeyDesk } from './passkeys.ts';
@@ -23,7 +33,9 @@ const Code = z.string().trim().min(8).max(200);
 const BrowserPresence = z.object({
   presence: z.string(),
   presence_until: TimeSchema,
-  proof: z.string().describe('The half that the page keeps in its own storage and sends as X-Postern-Presence-Proof.'),
+  proof: z
+    .string()
+    .describe('The half that the page keeps in its own storage and sends as X-Postern-Presence-Proof.'),
 });
 
 const PasskeySchema = z
@@ -39,6 +51,7 @@ const RequestSchema = z
     user_code: z.string().describe('Compare it with what the command line shows.'),
     created_at: TimeSchema,
     expires_at: TimeSchema,
+    approved: z.boolean().describe('What asked may collect its presence now.'),
   })
   .openapi('PresenceRequest');
 
@@ -103,8 +116,12 @@ function addRequests(router: ApiRouter, parts: PresenceParts): void {
       path: '/api/v1/presence/requests',
       summary: 'Ask a person to show presence',
       description:
-        'Open `url` in a browser and use a passkey, or take the one-time code from the operator\'s terminal, where it is printed if you have no passkey or ask for it with `announce`.',
-      request: { body: jsonBody(z.strictObject({ client: GivenName.default('command line'), announce: z.boolean().optional() })) },
+        "Open `url` in a browser and use a passkey, or take the one-time code from the operator's terminal, where it is printed if you have no passkey or ask for it with `announce`.",
+      request: {
+        body: jsonBody(
+          z.strictObject({ client: GivenName.default('command line'), announce: z.boolean().optional() }),
+        ),
+      },
       responses: {
         201: json(
           z.object({
@@ -160,6 +177,7 @@ function addRequests(router: ApiRouter, parts: PresenceParts): void {
           user_code: request.userCode,
           created_at: timeText(request.createdAt),
           expires_at: timeText(request.expiresAt),
+          approved: request.approvedBy !== null,
         },
         200,
       );
@@ -179,7 +197,11 @@ function addRequests(router: ApiRouter, parts: PresenceParts): void {
       const actor = requirePerson(c);
       const { id } = c.req.valid('param');
       const request = desk.find(actor, id);
-      await recordAction(deps, actor, { action: 'presence.approve', target: id, facts: { client: request.client } });
+      await recordAction(deps, actor, {
+        action: 'presence.approve',
+        target: id,
+        facts: { client: request.client },
+      });
       if (actor.presence !== null) desk.approve(actor, id, actor.presence);
       return c.body(null, 204);
     },
@@ -209,7 +231,11 @@ function addRequests(router: ApiRouter, parts: PresenceParts): void {
       request: { params: z.object({ id: IdText }), body: jsonBody(z.strictObject({ poll_secret: Code })) },
       responses: {
         200: json(
-          z.object({ state: z.enum(['pending', 'approved']), token: z.string().nullable(), expires_at: NullableTime }),
+          z.object({
+            state: z.enum(['pending', 'approved']),
+            token: z.string().nullable(),
+            expires_at: NullableTime,
+          }),
           'The token goes into the header X-Postern-Presence.',
         ),
       },
@@ -227,8 +253,16 @@ function addRequests(router: ApiRouter, parts: PresenceParts): void {
         binding: 'command',
         ...(until === null ? {} : { notAfter: until }),
       });
-      await recordAction(deps, actor, { action: 'presence.show', target: actor.principal, presence: how, facts: { binding: 'command' } });
-      return c.json({ state: 'approved' as const, token: opened.secret.reveal(), expires_at: timeText(opened.until) }, 200);
+      await recordAction(deps, actor, {
+        action: 'presence.show',
+        target: actor.principal,
+        presence: how,
+        facts: { binding: 'command' },
+      });
+      return c.json(
+        { state: 'approved' as const, token: opened.secret.reveal(), expires_at: timeText(opened.until) },
+        200,
+      );
     },
   );
 
@@ -239,14 +273,24 @@ function addRequests(router: ApiRouter, parts: PresenceParts): void {
       path: '/api/v1/presence/redeem',
       summary: "Show presence with the one-time code of the operator's terminal",
       request: { body: jsonBody(z.strictObject({ code: Code })) },
-      responses: { 200: json(BrowserPresence, 'This browser has presence, and what asked for the code may collect its own.') },
+      responses: {
+        200: json(
+          BrowserPresence,
+          'This browser has presence, and what asked for the code may collect its own.',
+        ),
+      },
     }),
     async (c) => {
       const actor = requirePerson(c);
       requireSafeTransport(c);
       desk.redeem(actor, c.req.valid('json').code);
       const opened = openInBrowser(c, parts, actor, 'link');
-      await recordAction(deps, actor, { action: 'presence.show', target: actor.principal, presence: 'link', facts: { binding: 'browser' } });
+      await recordAction(deps, actor, {
+        action: 'presence.show',
+        target: actor.principal,
+        presence: 'link',
+        facts: { binding: 'browser' },
+      });
       return c.json(opened, 200);
     },
   );
@@ -255,8 +299,14 @@ function addRequests(router: ApiRouter, parts: PresenceParts): void {
 function addPasskeys(router: ApiRouter, { deps, passkeys }: PresenceParts): void {
   router.add(
     { role: 'user', presence: false, scope: 'admin' },
-    createRoute({ method: 'get', path: '/api/v1/presence/passkeys', summary: 'Your passkeys', responses: { 200: json(listOf(PasskeySchema), 'Passkeys.') } }),
-    async (c) => c.json({ items: (await passkeys.list(requirePerson(c))).map(passkeyView), next_cursor: null }, 200),
+    createRoute({
+      method: 'get',
+      path: '/api/v1/presence/passkeys',
+      summary: 'Your passkeys',
+      responses: { 200: json(listOf(PasskeySchema), 'Passkeys.') },
+    }),
+    async (c) =>
+      c.json({ items: (await passkeys.list(requirePerson(c))).map(passkeyView), next_cursor: null }, 200),
   );
 
   router.add(
@@ -265,7 +315,12 @@ function addPasskeys(router: ApiRouter, { deps, passkeys }: PresenceParts): void
       method: 'post',
       path: '/api/v1/presence/passkeys/options',
       summary: 'Begin to register a passkey',
-      responses: { 200: json(z.looseObject({ challenge: z.string() }), 'PublicKeyCredentialCreationOptionsJSON of Web Authentication.') },
+      responses: {
+        200: json(
+          z.looseObject({ challenge: z.string() }),
+          'PublicKeyCredentialCreationOptionsJSON of Web Authentication.',
+        ),
+      },
     }),
     async (c) => c.json({ ...(await passkeys.registrationOptions(requirePerson(c), passkeyOrigin(c))) }, 200),
   );
@@ -276,14 +331,24 @@ function addPasskeys(router: ApiRouter, { deps, passkeys }: PresenceParts): void
       method: 'post',
       path: '/api/v1/presence/passkeys',
       summary: 'Register a passkey',
-      request: { body: jsonBody(z.strictObject({ name: GivenName.default('passkey'), response: z.looseObject({ id: z.string() }) })) },
+      request: {
+        body: jsonBody(
+          z.strictObject({ name: GivenName.default('passkey'), response: z.looseObject({ id: z.string() }) }),
+        ),
+      },
       responses: { 201: json(PasskeySchema, 'The passkey.') },
     }),
     async (c) => {
       const actor = requirePerson(c);
       const passkey = await passkeys.register(actor, passkeyOrigin(c), c.req.valid('json'));
-      await recordAction(deps, actor, { action: 'passkey.add', target: passkey.credentialId, facts: { name: passkey.name } });
-      deps.announce(`a passkey was added for ${displayText(actor.label, 80)} (${displayText(actor.principal, 80)})`);
+      await recordAction(deps, actor, {
+        action: 'passkey.add',
+        target: passkey.credentialId,
+        facts: { name: passkey.name },
+      });
+      deps.announce(
+        `a passkey was added for ${displayText(actor.label, 80)} (${displayText(actor.principal, 80)})`,
+      );
       return c.json(passkeyView(passkey), 201);
     },
   );
@@ -301,7 +366,8 @@ function addPasskeys(router: ApiRouter, { deps, passkeys }: PresenceParts): void
       const actor = requirePerson(c);
       const { id } = c.req.valid('param');
       const isOwn = (await passkeys.list(actor)).some((passkey) => passkey.credentialId === id);
-      if (!isOwn || !(await deps.store.deletePasskey(actor.tailnet, id))) throw new ApiError('not_found', 'you have no such passkey');
+      if (!isOwn || !(await deps.store.deletePasskey(actor.tailnet, id)))
+        throw new ApiError('not_found', 'you have no such passkey');
       await recordAction(deps, actor, { action: 'passkey.remove', target: id });
       return c.body(null, 204);
     },
@@ -316,7 +382,12 @@ function addAssertion(router: ApiRouter, parts: PresenceParts): void {
       method: 'post',
       path: '/api/v1/presence/assertion/options',
       summary: 'Begin to show presence with a passkey',
-      responses: { 200: json(z.looseObject({ challenge: z.string() }), 'PublicKeyCredentialRequestOptionsJSON of Web Authentication.') },
+      responses: {
+        200: json(
+          z.looseObject({ challenge: z.string() }),
+          'PublicKeyCredentialRequestOptionsJSON of Web Authentication.',
+        ),
+      },
     }),
     async (c) => c.json({ ...(await passkeys.assertionOptions(requirePerson(c), passkeyOrigin(c))) }, 200),
   );
@@ -349,7 +420,10 @@ function addAssertion(router: ApiRouter, parts: PresenceParts): void {
 function requirePerson(c: ApiContext): Actor {
   const actor = c.get('actor');
   if (actor.caller === null || actor.caller.token !== null || actor.caller.door === 'token') {
-    throw new ApiError('presence_refused', 'presence is shown by a person over the network or on this machine, not with a token');
+    throw new ApiError(
+      'presence_refused',
+      'presence is shown by a person over the network or on this machine, not with a token',
+    );
   }
   if (actor.caller.user === null || actor.caller.device?.shared === true) {
     throw new ApiError('presence_refused', 'this device stands for no person');
@@ -361,7 +435,10 @@ function requirePerson(c: ApiContext): Actor {
 function requireSafeTransport(c: ApiContext): void {
   const { secure, listener } = c.get('context');
   if (!secure && listener !== 'loopback' && listener !== 'socket') {
-    throw new ApiError('presence_needs_https', 'presence over the network needs HTTPS: open the https:// address of this server');
+    throw new ApiError(
+      'presence_needs_https',
+      'presence over the network needs HTTPS: open the https:// address of this server',
+    );
   }
 }
 
@@ -371,7 +448,12 @@ function passkeyOrigin(c: ApiContext): string {
 }
 
 /** Gives presence to the browser that asks: a cookie that its scripts cannot read, and the half that only they have. */
-function openInBrowser(c: ApiContext, { sessions }: PresenceParts, actor: Actor, how: Presence['how']): z.output<typeof BrowserPresence> {
+function openInBrowser(
+  c: ApiContext,
+  { sessions }: PresenceParts,
+  actor: Actor,
+  how: Presence['how'],
+): z.output<typeof BrowserPresence> {
   const opened = sessions.open({ principal: actor.principal, how, binding: 'browser' });
   setCookie(c, PRESENCE_COOKIE, opened.secret.reveal(), {
     httpOnly: true,
@@ -383,7 +465,12 @@ function openInBrowser(c: ApiContext, { sessions }: PresenceParts, actor: Actor,
   return { presence: how, presence_until: timeText(opened.until), proof: opened.proof?.reveal() ?? '' };
 }
 
-function passkeyView(passkey: { credentialId: string; name: string; createdAt: number; lastUsedAt: number | null }): z.output<typeof PasskeySchema> {
+function passkeyView(passkey: {
+  credentialId: string;
+  name: string;
+  createdAt: number;
+  lastUsedAt: number | null;
+}): z.output<typeof PasskeySchema> {
   return {
     id: passkey.credentialId,
     name: passkey.name,

@@ -52,7 +52,10 @@ export interface PresenceSessions {
   endAll(principal: string): void;
 }
 
-export function createPresenceSessions(parts: { readonly clock: Clock; readonly random: Random }): PresenceSessions {
+export function createPresenceSessions(parts: {
+  readonly clock: Clock;
+  readonly random: Random;
+}): PresenceSessions {
   const entries = new Map<string, Entry>();
   const hash = (text: string): Uint8Array => sha256(text);
 
@@ -85,7 +88,8 @@ export function createPresenceSessions(parts: { readonly clock: Clock; readonly 
       const command = lookUp(header, principal);
       if (command !== null && command.proofHash === null) return { how: command.how, until: command.until };
       const browser = lookUp(cookie, principal);
-      if (browser === null || browser.proofHash === null || proof === undefined || proof.length > 200) return null;
+      if (browser === null || browser.proofHash === null || proof === undefined || proof.length > 200)
+        return null;
       if (!constantTimeEqual(hash(proof), browser.proofHash)) return null;
       return { how: browser.how, until: browser.until };
     },

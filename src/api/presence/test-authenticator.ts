@@ -8,7 +8,10 @@ export interface TestAuthenticator {
 }
 
 export async function createTestAuthenticator(): Promise<TestAuthenticator> {
-  const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
+    'sign',
+    'verify',
+  ]);
   const jwk = await crypto.subtle.exportKey('jwk', keys.publicKey);
   const credentialId = Buffer.from(crypto.getRandomValues(new Uint8Array(16)));
   const id = credentialId.toString('base64url');
@@ -23,7 +26,9 @@ export async function createTestAuthenticator(): Promise<TestAuthenticator> {
     return Buffer.concat([rpIdHash, Buffer.from([flags]), count, attested]);
   };
   const clientData = (type: string, options: unknown, origin: string): Buffer =>
-    Buffer.from(JSON.stringify({ type, challenge: textAt(options, 'challenge'), origin, crossOrigin: false }));
+    Buffer.from(
+      JSON.stringify({ type, challenge: textAt(options, 'challenge'), origin, crossOrigin: false }),
+    );
 
   return {
     id,
@@ -35,12 +40,25 @@ export async function createTestAuthenticator(): Promise<TestAuthenticator> {
         Buffer.from([0x22, 0x58, 0x20]),
         Buffer.from(jwk.y ?? '', 'base64url'),
       ]);
-      const attested = Buffer.concat([Buffer.alloc(16), Buffer.from([0, credentialId.length]), credentialId, key]);
+      const attested = Buffer.concat([
+        Buffer.alloc(16),
+        Buffer.from([0, credentialId.length]),
+        credentialId,
+        key,
+      ]);
       const data = await authenticatorData(new URL(origin).hostname, attested);
       const attestation = Buffer.concat([
-        Buffer.from([0xa3, 0x63]), Buffer.from('fmt'), Buffer.from([0x64]), Buffer.from('none'),
-        Buffer.from([0x67]), Buffer.from('attStmt'), Buffer.from([0xa0]),
-        Buffer.from([0x68]), Buffer.from('authData'), Buffer.from([0x59, data.length >> 8, data.length & 255]), data,
+        Buffer.from([0xa3, 0x63]),
+        Buffer.from('fmt'),
+        Buffer.from([0x64]),
+        Buffer.from('none'),
+        Buffer.from([0x67]),
+        Buffer.from('attStmt'),
+        Buffer.from([0xa0]),
+        Buffer.from([0x68]),
+        Buffer.from('authData'),
+        Buffer.from([0x59, data.length >> 8, data.length & 255]),
+        data,
       ]);
       return {
         id,
@@ -58,7 +76,11 @@ export async function createTestAuthenticator(): Promise<TestAuthenticator> {
       const data = await authenticatorData(new URL(origin).hostname, Buffer.alloc(0));
       const client = clientData('webauthn.get', options, origin);
       const clientHash = Buffer.from(await crypto.subtle.digest('SHA-256', new Uint8Array(client)));
-      const raw = await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, keys.privateKey, Buffer.concat([data, clientHash]));
+      const raw = await crypto.subtle.sign(
+        { name: 'ECDSA', hash: 'SHA-256' },
+        keys.privateKey,
+        Buffer.concat([data, clientHash]),
+      );
       return {
         id,
         rawId: id,
@@ -88,6 +110,6 @@ function derSignature(raw: Buffer): Buffer {
 }
 
 function textAt(value: unknown, name: string): string {
-  const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+  const found: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
   return typeof found === 'string' ? found : '';
 }

@@ -1,6 +1,6 @@
 /** Every route of the API, in the order of the reference. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { apertureDocument, describeRouter } from '../openapi.ts';
+import { apertureDocument, describeRouter } from '../describe.ts';
 import { addPageRoutes } from '../pages/routes.ts';
 import type { ApiDependencies } from '../ports.ts';
 import { type ClaimDesk, createClaimDesk } from '../presence/claim.ts';
@@ -41,7 +41,13 @@ export function addRoutes(router: ApiRouter, deps: ApiDependencies, sessions: Pr
   addTokenRoutes(router, deps);
   addConfigRoutes(router, deps);
   addGovernanceRoutes(router, deps, sessions);
-  addPresenceRoutes(router, { deps, sessions, claim, desk: createPresenceDesk(deps), passkeys: createPasskeyDesk(deps) });
+  addPresenceRoutes(router, {
+    deps,
+    sessions,
+    claim,
+    desk: createPresenceDesk(deps),
+    passkeys: createPasskeyDesk(deps),
+  });
   addApertureRoutes(router, deps);
   addHealthRoutes(router, deps, metrics);
   addDocumentRoutes(router);
@@ -53,12 +59,22 @@ function addDocumentRoutes(router: ApiRouter): void {
   const anyObject = json(z.looseObject({ openapi: z.string() }), 'OpenAPI 3.1.');
   router.add(
     KNOWN,
-    createRoute({ method: 'get', path: '/api/v1/openapi.json', summary: 'This document', responses: { 200: anyObject } }),
+    createRoute({
+      method: 'get',
+      path: '/api/v1/openapi.json',
+      summary: 'This document',
+      responses: { 200: anyObject },
+    }),
     (c) => c.json({ openapi: '3.1.0', ...describeRouter(router) }, 200),
   );
   router.add(
     KNOWN,
-    createRoute({ method: 'get', path: '/aperture/openapi.json', summary: "This document, Aperture's part", responses: { 200: anyObject } }),
+    createRoute({
+      method: 'get',
+      path: '/aperture/openapi.json',
+      summary: "This document, Aperture's part",
+      responses: { 200: anyObject },
+    }),
     (c) => c.json({ openapi: '3.1.0', ...apertureDocument(describeRouter(router)) }, 200),
   );
 }

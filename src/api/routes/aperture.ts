@@ -7,10 +7,11 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { sha256 } from '../../crypto/index.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies, PriceEntry, ProviderView } from '../ports.ts';
-import type { ApiContext, ApiRouter } from '../router.ts';
+import { type ApiContext, type ApiRouter, untyped } from '../router.ts';
 import { json } from '../schemas.ts';
 import { DOCUMENT_MAX_BYTES, ProblemItem, problemView, saveDocument } from './config.ts';
 import { requireCaller } from './identity.ts';
+import { snakeCase } from '../snake-case.ts';
 
 const READ = { role: 'auditor', presence: false, scope: 'read' } as const;
 const CHECK = { role: 'admin', presence: false, scope: 'read' } as const;
@@ -18,7 +19,10 @@ const WRITE = { role: 'admin', presence: true, scope: 'admin' } as const;
 const PRICING = { role: 'pricing', presence: false, scope: 'read' } as const;
 const ANY_TOKEN = { role: 'user', presence: false, scope: null } as const;
 
-const Document = { description: 'The document as HuJSON; secrets are replaced.', content: { 'application/json': { schema: z.string() } } };
+const Document = {
+  description: 'The document as HuJSON; secrets are replaced.',
+  content: { 'application/json': { schema: z.string() } },
+};
 const DocumentBody = { required: true, content: { 'application/hujson': { schema: z.string() } } };
 const Priced = z.looseObject({ model: z.string() });
 
@@ -50,10 +54,15 @@ export function addApertureRoutes(router: ApiRouter, deps: ApiDependencies): voi
 function addDocument(router: ApiRouter, deps: ApiDependencies): void {
   router.add(
     READ,
-    createRoute({ method: 'get', path: '/aperture/config', summary: 'The document', responses: { 200: Document, 304: { description: 'Unchanged.' } } }),
+    createRoute({
+      method: 'get',
+      path: '/aperture/config',
+      summary: 'The document',
+      responses: { 200: Document, 304: { description: 'Unchanged.' } },
+    }),
     (c) => {
       const { text, etag } = deps.documents.text();
-      return conditional(c, etag, text) as never;
+      return untyped(conditional(c, etag, text));
     },
   );
 
@@ -65,10 +74,18 @@ function addDocument(router: ApiRouter, deps: ApiDependencies): void {
       summary: 'Save the document',
       description: '`If-Match` is mandatory (428); another version is 412; problems are 422.',
       request: { body: DocumentBody },
-      responses: { 200: json(z.object({ version: z.int(), problems: z.array(ProblemItem) }), 'Saved; the new tag is in `ETag`.') },
+      responses: {
+        200: json(
+          z.object({ version: z.int(), problems: z.array(ProblemItem) }),
+          'Saved; the new tag is in `ETag`.',
+        ),
+      },
     }),
     async (c) => {
-      const { version, problems } = await saveDocument(c, deps, { text: await bodyText(c), comment: 'PUT /aperture/config' });
+      const { version, problems } = await saveDocument(c, deps, {
+        text: await bodyText(c),
+        comment: 'PUT /aperture/config',
+      });
       return c.json({ version, problems }, 200);
     },
     { bodyMaxBytes: DOCUMENT_MAX_BYTES },
@@ -81,14 +98,18 @@ function addDocument(router: ApiRouter, deps: ApiDependencies): void {
       path: '/aperture/config:validate',
       summary: 'Check a document',
       request: { body: DocumentBody },
-      responses: { 200: json(z.object({ valid: z.boolean(), problems: z.array(ProblemItem) }), 'It could be saved.') },
+      responses: {
+        200: json(z.object({ valid: z.boolean(), problems: z.array(ProblemItem) }), 'It could be saved.'),
+      },
     }),
     async (c) => {
       const { principal, caller } = c.get('actor');
       const found = await deps.documents.validate(await bodyText(c), { principal, caller });
       const problems = found.problems.map(problemView);
       if (!found.ok) {
-        throw new ApiError('document_refused', 'the document has problems', { members: { problems, test_failures: found.testFailures } });
+        throw new ApiError('document_refused', 'the document has problems', {
+          members: { problems, test_failures: found.testFailures.map(snakeCase) },
+        });
       }
       return c.json({ valid: true, problems }, 200);
     },
@@ -111,11 +132,14 @@ function addPricing(router: ApiRouter, deps: ApiDependencies): void {
       method: 'get',
       path: '/aperture/pricing',
       summary: 'The price list',
-      responses: { 200: json(z.object({ models: z.array(Priced) }), 'Prices.'), 304: { description: 'Unchanged.' } },
+      responses: {
+        200: json(z.object({ models: z.array(Priced) }), 'Prices.'),
+        304: { description: 'Unchanged.' },
+      },
     }),
     (c) => {
       const { list, etag } = priceList();
-      return conditional(c, etag, () => JSON.stringify({ models: list })) as never;
+      return untyped(conditional(c, etag, () => JSON.stringify({ models: list })));
     },
   );
 
@@ -134,7 +158,7 @@ function addPricing(router: ApiRouter, deps: ApiDependencies): void {
       const entry = priceList().list.find((candidate) => candidate.model === name);
       if (entry === undefined) throw new ApiError('not_found', 'no price is known for this model');
       const text = JSON.stringify(entry);
-      return conditional(c, tagOf(text), text) as never;
+      return untyped(conditional(c, tagOf(text), text));
     },
   );
 }
@@ -142,7 +166,9 @@ function addPricing(router: ApiRouter, deps: ApiDependencies): void {
 /** 200 with the tag, or 304 where `If-None-Match` names it (RFC 9110 section 13.1.2). */
 function conditional(c: ApiContext, etag: string, body: string | (() => string)): Response {
   const given = c.req.header('if-none-match');
-  const unchanged = given !== undefined && given.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag || tag.trim() === '*');
+  const unchanged =
+    given !== undefined &&
+    given.split(',').some((tag) => tag.trim().replace(/^W\//, '') === etag || tag.trim() === '*');
   if (unchanged) return c.body(null, 304, { etag });
   return c.body(typeof body === 'string' ? body : body(), 200, { etag, 'content-type': 'application/json' });
 }

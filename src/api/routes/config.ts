@@ -5,6 +5,7 @@ import { ApiError } from '../errors.ts';
 import type { ApiDependencies, DocumentActor, DocumentProblem, DocumentText, SaveResult } from '../ports.ts';
 import type { ApiContext, ApiRouter } from '../router.ts';
 import { json, jsonBody, listOf, TimeSchema, timeText } from '../schemas.ts';
+import { snakeCase } from '../snake-case.ts';
 
 const READ = { role: 'auditor', presence: false, scope: 'read' } as const;
 const CHECK = { role: 'admin', presence: false, scope: 'read' } as const;
@@ -34,7 +35,9 @@ const DocumentSchema = z
   })
   .openapi('Document');
 
-const SavedSchema = z.object({ version: z.int(), etag: z.string(), problems: z.array(ProblemItem).describe('Notes only.') }).openapi('SavedDocument');
+const SavedSchema = z
+  .object({ version: z.int(), etag: z.string(), problems: z.array(ProblemItem).describe('Notes only.') })
+  .openapi('SavedDocument');
 
 const VersionSchema = z
   .object({ version: z.int(), created_at: TimeSchema, created_by: z.string(), comment: z.string() })
@@ -69,14 +72,25 @@ export function addConfigRoutes(router: ApiRouter, deps: ApiDependencies): void 
       request: { body: jsonBody(z.strictObject({ text: DocumentTextBody })) },
       responses: {
         200: json(
-          z.object({ valid: z.boolean(), problems: z.array(ProblemItem), test_failures: z.array(z.unknown()) }),
+          z.object({
+            valid: z.boolean(),
+            problems: z.array(ProblemItem),
+            test_failures: z.array(z.unknown()),
+          }),
           'What a save would say.',
         ),
       },
     }),
     async (c) => {
       const found = await deps.documents.validate(c.req.valid('json').text, documentActor(c));
-      return c.json({ valid: found.ok, problems: found.problems.map(problemView), test_failures: [...found.testFailures] }, 200);
+      return c.json(
+        {
+          valid: found.ok,
+          problems: found.problems.map(problemView),
+          test_failures: found.testFailures.map(snakeCase),
+        },
+        200,
+      );
     },
     { bodyMaxBytes: DOCUMENT_MAX_BYTES },
   );
@@ -87,7 +101,8 @@ export function addConfigRoutes(router: ApiRouter, deps: ApiDependencies): void 
       method: 'put',
       path: '/api/v1/config',
       summary: 'Save a document',
-      description: 'Needs `If-Match` with the tag that was read. Errors, warnings, failing tests and a save that locks the saver out are refused with 422.',
+      description:
+        'Needs `If-Match` with the tag that was read. Errors, warnings, failing tests and a save that locks the saver out are refused with 422.',
       request: { body: jsonBody(z.strictObject({ text: DocumentTextBody, comment: Comment })) },
       responses: { 200: json(SavedSchema, 'The new version.') },
     }),
@@ -181,14 +196,25 @@ function requireMatch(c: ApiContext, deps: ApiDependencies): DocumentText {
   const header = c.req.header('if-match');
   const current = deps.documents.text();
   if (current.source === 'file') {
-    throw new ApiError('config_is_file', 'a file owns this document (--config): edit the file; it is watched and loaded at once');
+    throw new ApiError(
+      'config_is_file',
+      'a file owns this document (--config): edit the file; it is watched and loaded at once',
+    );
   }
-  if (header === undefined) throw new ApiError('precondition_required', 'if-match is missing: send the etag of the document that you changed');
+  if (header === undefined)
+    throw new ApiError(
+      'precondition_required',
+      'if-match is missing: send the etag of the document that you changed',
+    );
   // Strong comparison, and no `*`: a save must name what it replaces (RFC 9110 section 13.1.1).
   if (!header.split(',').some((tag) => tag.trim() === current.etag)) {
-    throw new ApiError('precondition_failed', 'the document changed since you read it: read it again and repeat your change', {
-      headers: { etag: current.etag },
-    });
+    throw new ApiError(
+      'precondition_failed',
+      'the document changed since you read it: read it again and repeat your change',
+      {
+        headers: { etag: current.etag },
+      },
+    );
   }
   return current;
 }

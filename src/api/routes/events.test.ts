@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { Caller } from '../../identity/caller.ts';
-import { caller, requestRow, startTestApi, type TestApi, tokenCaller } from '../test-api.ts';
+import { caller, portOf, requestRow, startTestApi, type TestApi, tokenCaller } from '../test-api.ts';
 
 const alice = caller('local:1');
 const admin = caller('local:4');
@@ -23,14 +22,18 @@ afterEach(async () => {
 });
 
 /** Opens the stream as somebody; `next` resolves with the names of events as they come. */
-async function follow(as: Caller): Promise<{ response: IncomingMessage; until(text: string): Promise<string> }> {
-  const front = createServer((req, res) => t.api.handle(req, res, { requestId: 'req_sse', caller: as, listener: 'loopback', secure: false }));
+async function follow(
+  as: Caller,
+): Promise<{ response: IncomingMessage; until(text: string): Promise<string> }> {
+  const front = createServer((req, res) =>
+    t.api.handle(req, res, { requestId: 'req_sse', caller: as, listener: 'loopback', secure: false }),
+  );
   front.listen(0, '127.0.0.1');
   await once(front, 'listening');
-  const { port } = front.address() as AddressInfo;
+  const port = portOf(front);
   const outgoing = request({ host: '127.0.0.1', port, path: '/api/v1/events' });
   outgoing.end();
-  const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+  const response = await new Promise<IncomingMessage>((resolve) => outgoing.once('response', resolve));
   open.push(response);
   front.close();
   let seen = '';
@@ -50,18 +53,24 @@ async function follow(as: Caller): Promise<{ response: IncomingMessage; until(te
 
 describe('live events', () => {
   test('each sees what they may: own requests, those of a led group, or all', async () => {
-    const streams = { alice: await follow(alice), lead: await follow(caller('local:2')), admin: await follow(admin) };
+    const streams = {
+      alice: await follow(alice),
+      lead: await follow(caller('local:2')),
+      admin: await follow(admin),
+    };
     t.world.bus.publish('request.finished', requestRow('req_other', 'local:9', { groups: ['group:blue'] }));
     t.world.bus.publish('request.finished', requestRow('req_foreign', 'local:1', { tailnet: 'elsewhere' }));
     t.world.bus.publish('request.finished', requestRow('req_red', 'local:9', { groups: ['group:red'] }));
     t.world.bus.publish('config.failed', { tailnet: 'home', message: 'line 3', at: 1 });
-    for (const principal of ['local:1', 'local:2']) t.world.bus.publish('request.finished', requestRow(`req_end_${principal}`, principal));
+    for (const principal of ['local:1', 'local:2'])
+      t.world.bus.publish('request.finished', requestRow(`req_end_${principal}`, principal));
     const seen = {
       alice: await streams.alice.until('req_end_local:1'),
       lead: await streams.lead.until('req_end_local:2'),
       admin: await streams.admin.until('req_end_local:2'),
     };
-    const ids = (text: string): string[] => [...text.matchAll(/"id":"(req_\w+)/g)].map((match) => match[1] ?? '');
+    const ids = (text: string): string[] =>
+      [...text.matchAll(/"id":"(req_\w+)/g)].map((match) => match[1] ?? '');
     assert.deepEqual(ids(seen.alice), ['req_end_local']);
     assert.deepEqual(ids(seen.lead), ['req_red', 'req_end_local']);
     assert.deepEqual(ids(seen.admin), ['req_other', 'req_red', 'req_end_local', 'req_end_local']);
@@ -69,12 +78,13 @@ describe('live events', () => {
   });
 
   test('it is an event stream with the fixed headers, and an event is one line of JSON', async () => {
-    const { response, until } = await follow(alice);
+    const stream = await follow(alice);
+    const { response } = stream;
     assert.equal(response.headers['content-type'], 'text/event-stream; charset=utf-8');
     assert.equal(response.headers['x-content-type-options'], 'nosniff');
     assert.equal(response.headers['x-postern-request-id'], 'req_sse');
     t.world.bus.publish('request.finished', requestRow('req_1', 'local:1', { agent: 'a\nevent: x\n\n' }));
-    const text = await until('req_1');
+    const text = await stream.until('req_1');
     assert.match(text, /^: live\n\nevent: request\.finished\ndata: \{[^\n]+\}\n\n$/);
   });
 
@@ -92,7 +102,7 @@ describe('live events', () => {
   test('a reader that does not keep up is cut, and its subscription ends', async () => {
     const slow = await follow(alice);
     slow.response.pause();
-    const closed = once(slow.response, 'close');
+    const closed = new Promise<void>((resolve) => slow.response.once('close', resolve));
     const big = requestRow('req_big', 'local:1', { userLabel: 'x'.repeat(200_000) });
     for (let i = 0; i < 200; i += 1) {
       t.world.bus.publish('request.finished', big);

@@ -7,11 +7,12 @@ import type { ServerResponse } from 'node:http';
 import { createRoute } from '@hono/zod-openapi';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { PosternEvents } from '../../gateway/events.ts';
-import { type Actor, callerActor } from '../actor.ts';
+import { type Actor, callerActor, seesAll } from '../actor.ts';
+import { type PostedEvent, postedEvent } from '../posted-events.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import { requestView } from '../request-view.ts';
-import type { ApiRouter } from '../router.ts';
+import { type ApiRouter, untyped } from '../router.ts';
 import { timeText } from '../schemas.ts';
 import { maySeeRecord } from '../visibility.ts';
 
@@ -23,15 +24,16 @@ const BEHIND_MAX_BYTES = 256 * 1024;
 const STREAMS_MAX = 512;
 const STREAMS_PER_PRINCIPAL_MAX = 16;
 
-type EventName = keyof PosternEvents & string;
-
 export interface LiveEvents {
   /** Ends every open stream, as the server stops. */
   close(): void;
 }
 
 export function addEventRoutes(router: ApiRouter, deps: ApiDependencies): LiveEvents {
-  const open = new Map<ServerResponse, string>();
+  const open = new Map<ServerResponse, Actor>();
+  const forgetRevocations = deps.onRevoked?.((matches) => {
+    for (const [res, { caller }] of open) if (caller !== null && matches(caller)) res.end();
+  });
   router.add(
     READ,
     createRoute({
@@ -40,22 +42,30 @@ export function addEventRoutes(router: ApiRouter, deps: ApiDependencies): LiveEv
       summary: 'Live events',
       description:
         '`text/event-stream` of `request.started`, `request.finished` (data as in /api/v1/requests), and for auditors and admins `config.changed` and `config.failed`. A comment every 15 s. A reader that falls behind is cut and connects again; there is no replay.',
-      responses: { 200: { description: 'A stream without end.', content: { 'text/event-stream': { schema: { type: 'string' } } } } },
+      responses: {
+        200: {
+          description: 'A stream without end.',
+          content: { 'text/event-stream': { schema: { type: 'string' } } },
+        },
+      },
     }),
     (c) => {
       const actor = c.get('actor');
-      const mine = [...open.values()].filter((principal) => principal === actor.principal).length;
+      const mine = [...open.values()].filter(({ principal }) => principal === actor.principal).length;
       if (open.size >= STREAMS_MAX || mine >= STREAMS_PER_PRINCIPAL_MAX) {
-        throw new ApiError('too_many', 'too many live streams are open', { headers: { 'retry-after': '10' } });
+        throw new ApiError('too_many', 'too many live streams are open', {
+          headers: { 'retry-after': '10' },
+        });
       }
       const res = c.env.outgoing;
-      open.set(res, actor.principal);
+      open.set(res, actor);
       startStream(deps, actor, res, () => open.delete(res));
-      return RESPONSE_ALREADY_SENT as never;
+      return untyped(RESPONSE_ALREADY_SENT);
     },
   );
   return {
     close() {
+      forgetRevocations?.();
       for (const res of open.keys()) res.end();
     },
   };
@@ -76,7 +86,7 @@ function startStream(deps: ApiDependencies, actor: Actor, res: ServerResponse, o
       res.end();
       return;
     }
-    const data = eventData(now, name, event);
+    const data = eventData(now, postedEvent(name, event));
     if (data !== null) send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
   });
   const keepAlive = setInterval(() => {
@@ -84,11 +94,24 @@ function startStream(deps: ApiDependencies, actor: Actor, res: ServerResponse, o
     else send(':\n\n');
   }, KEEP_ALIVE_MS);
   keepAlive.unref();
+  const expiry = endWithToken(deps, actor, res);
   res.once('close', () => {
     clearInterval(keepAlive);
+    if (expiry !== null) clearTimeout(expiry);
     unsubscribe();
     onEnd();
   });
+}
+
+/** Longest delay of a timer; what lasts longer is ended by the next event. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+/** Ends the stream when the token of its caller does; null where none is to end. */
+function endWithToken(deps: ApiDependencies, { caller }: Actor, res: ServerResponse): NodeJS.Timeout | null {
+  const expiresAt = caller?.token?.expiresAt ?? null;
+  if (expiresAt === null) return null;
+  const leftMs = Math.max(0, expiresAt - deps.clock.now());
+  return leftMs > TIMER_MAX_MS ? null : setTimeout(() => res.end(), leftMs).unref();
 }
 
 /** The actor under the policy in force; null if it leaves no role or the token has ended. */
@@ -101,23 +124,18 @@ function presentActor(deps: ApiDependencies, actor: Actor): Actor | null {
 }
 
 /** What this actor is shown of an event, or null for nothing. */
-function eventData(actor: Actor, name: EventName, event: PosternEvents[EventName]): unknown {
-  switch (name) {
-    case 'request.started': {
-      const started = event as PosternEvents['request.started'];
-      return maySeeRecord(actor, started) ? startedView(started) : null;
-    }
-    case 'request.finished': {
-      const row = event as PosternEvents['request.finished'];
-      return maySeeRecord(actor, row) ? requestView(row, actor) : null;
-    }
-    case 'config.changed':
-    case 'config.failed': {
-      const change = event as PosternEvents['config.changed'] & Partial<PosternEvents['config.failed']>;
-      if (change.tailnet !== actor.tailnet || !(actor.roles.has('admin') || actor.roles.has('auditor'))) return null;
-      return { at: timeText(change.at), version: change.version ?? null, message: change.message ?? null };
-    }
-  }
+function eventData(actor: Actor, posted: PostedEvent): unknown {
+  if (posted.name === 'request.started')
+    return maySeeRecord(actor, posted.event) ? startedView(posted.event) : null;
+  if (posted.name === 'request.finished')
+    return maySeeRecord(actor, posted.event) ? requestView(posted.event, actor) : null;
+  const { event } = posted;
+  if (event.tailnet !== actor.tailnet || !seesAll(actor)) return null;
+  return {
+    at: timeText(event.at),
+    version: 'version' in event ? event.version : null,
+    message: 'message' in event ? event.message : null,
+  };
 }
 
 function startedView(started: PosternEvents['request.started']): Record<string, unknown> {

@@ -8,7 +8,20 @@ import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import type { PresenceSessions } from '../presence/sessions.ts';
 import type { ApiRouter } from '../router.ts';
-import { CursorParam, IdText, json, jsonBody, LimitParam, listOf, NameText, parseTime, TimeParam, TimeSchema, timeText } from '../schemas.ts';
+import { snakeCase } from '../snake-case.ts';
+import {
+  CursorParam,
+  IdText,
+  json,
+  jsonBody,
+  LimitParam,
+  listOf,
+  NameText,
+  parseTime,
+  TimeParam,
+  TimeSchema,
+  timeText,
+} from '../schemas.ts';
 import { pageOf } from './requests.ts';
 
 const EXPLAIN = { role: 'known', presence: false, scope: 'read' } as const;
@@ -42,10 +55,20 @@ const AuditSchema = z
   .openapi('AuditEntry');
 
 const GrantSchema = z
-  .object({ principal: z.string(), role: z.enum(['user', 'admin']), models: z.array(z.string()), created_at: TimeSchema, created_by: z.string() })
+  .object({
+    principal: z.string(),
+    role: z.enum(['user', 'admin']),
+    models: z.array(z.string()),
+    created_at: TimeSchema,
+    created_by: z.string(),
+  })
   .openapi('StoredGrant');
 
-export function addGovernanceRoutes(router: ApiRouter, deps: ApiDependencies, sessions: PresenceSessions): void {
+export function addGovernanceRoutes(
+  router: ApiRouter,
+  deps: ApiDependencies,
+  sessions: PresenceSessions,
+): void {
   addExplain(router, deps);
   addAudit(router, deps);
   addAdmins(router, deps, sessions);
@@ -58,24 +81,40 @@ function addExplain(router: ApiRouter, deps: ApiDependencies): void {
       method: 'post',
       path: '/api/v1/explain',
       summary: 'Why may somebody use a model, or why not',
-      request: { body: jsonBody(z.strictObject({ model: NameText, format: NameText.optional(), subject: Subject.optional() })) },
+      request: {
+        body: jsonBody(
+          z.strictObject({ model: NameText, format: NameText.optional(), subject: Subject.optional() }),
+        ),
+      },
       responses: {
-        200: json(z.looseObject({ allowed: z.boolean(), text: z.string() }).describe('Each step and rule, and who can change it.'), 'The explanation.'),
+        200: json(
+          z
+            .looseObject({ allowed: z.boolean(), text: z.string() })
+            .describe('Each step and rule, and who can change it.'),
+          'The explanation.',
+        ),
       },
     }),
     (c) => {
       const { model, format, subject } = c.req.valid('json');
       const who = subject === undefined ? c.get('actor').caller : describedCaller(c.get('actor'), subject);
-      if (who === null) throw new ApiError('invalid_request', 'subject: the operator uses no models; say about whom you ask');
-      const explanation = deps.policy.current().explain(who, model, format);
-      return c.json({ ...explanation, allowed: explanation.allowed, text: explanation.text }, 200);
+      if (who === null)
+        throw new ApiError('invalid_request', 'subject: the operator uses no models; say about whom you ask');
+      const audience = seesAll(c.get('actor')) ? 'auditor' : 'self';
+      const explanation = deps.policy.current().explain(who, model, format, audience);
+      const steps = Object.entries(explanation).map(([name, step]) => [name, snakeCase(step)]);
+      return c.json(
+        { ...Object.fromEntries(steps), allowed: explanation.allowed, text: explanation.text },
+        200,
+      );
     },
   );
 }
 
 /** A caller to reason about. It is passed to `explain` only and can never make a request. */
 function describedCaller(actor: Actor, subject: z.output<typeof Subject>): Caller {
-  if (!seesAll(actor)) throw new ApiError('role_missing', 'subject: asking about others needs the role auditor or admin');
+  if (!seesAll(actor))
+    throw new ApiError('role_missing', 'subject: asking about others needs the role auditor or admin');
   if (subject.principal === undefined && subject.login === undefined && subject.tags.length === 0) {
     throw new ApiError('invalid_request', 'subject: give a principal, a login or tags');
   }
@@ -86,7 +125,9 @@ function describedCaller(actor: Actor, subject: z.output<typeof Subject>): Calle
     tailnet: actor.tailnet,
     door: subject.door,
     via: null,
-    device: isPerson ? null : { stableId: 'described', name: 'described', addresses: [], tags: subject.tags, shared: false },
+    device: isPerson
+      ? null
+      : { stableId: 'described', name: 'described', addresses: [], tags: subject.tags, shared: false },
     user: isPerson ? { id, login: id, displayName: null } : null,
     groups: subject.groups,
     capabilities: new Map(),
@@ -134,7 +175,12 @@ function addAudit(router: ApiRouter, deps: ApiDependencies): void {
       method: 'get',
       path: '/api/v1/audit/verify',
       summary: 'Whether the chain of the audit log is whole',
-      responses: { 200: json(z.object({ rows: z.int(), broken_at: z.int().nullable() }), '`broken_at` is the first entry that does not fit.') },
+      responses: {
+        200: json(
+          z.object({ rows: z.int(), broken_at: z.int().nullable() }),
+          '`broken_at` is the first entry that does not fit.',
+        ),
+      },
     }),
     async (c) => {
       const { rows, brokenAt } = await deps.store.verifyAudit(c.get('actor').tailnet);
@@ -171,7 +217,10 @@ function addAdmins(router: ApiRouter, deps: ApiDependencies, sessions: PresenceS
       method: 'delete',
       path: '/api/v1/admins/{principal}',
       summary: 'Remove a stored grant',
-      request: { params: z.object({ principal: IdText }), query: z.object({ role: z.enum(['user', 'admin']).default('admin') }) },
+      request: {
+        params: z.object({ principal: IdText }),
+        query: z.object({ role: z.enum(['user', 'admin']).default('admin') }),
+      },
       responses: { 204: { description: 'Removed, with its presence.' } },
     }),
     async (c) => {
@@ -179,10 +228,16 @@ function addAdmins(router: ApiRouter, deps: ApiDependencies, sessions: PresenceS
       const { principal } = c.req.valid('param');
       const { role } = c.req.valid('query');
       const grants = await deps.store.listGrants();
-      if (!grants.some((grant) => grant.principal === principal && grant.role === role)) throw new ApiError('not_found', 'no such grant');
-      const adminsLeft = grants.filter((grant) => grant.role === 'admin' && grant.principal !== principal).length;
+      if (!grants.some((grant) => grant.principal === principal && grant.role === role))
+        throw new ApiError('not_found', 'no such grant');
+      const adminsLeft = grants.filter(
+        (grant) => grant.role === 'admin' && grant.principal !== principal,
+      ).length;
       if (role === 'admin' && adminsLeft === 0 && actor.door !== 'operator' && !deps.namesAdmin()) {
-        throw new ApiError('last_admin', 'this is the last admin: make another first, or run `postern admin reset`');
+        throw new ApiError(
+          'last_admin',
+          'this is the last admin: make another first, or run `postern admin reset`',
+        );
       }
       await deps.store.deleteGrant(principal, role);
       sessions.endAll(principal);

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { describeError } from '../../base/errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import type { RequestMetrics } from '../request-metrics.ts';
-import type { ApiRouter } from '../router.ts';
+import { type ApiRouter, untyped } from '../router.ts';
 import { json } from '../schemas.ts';
 
 const PUBLIC = { role: 'public', presence: false, scope: null } as const;
@@ -14,14 +14,22 @@ const RECORDER_LAG_MAX_MS = 10_000;
 const READY_TTL_MS = 1_000;
 
 const Ready = z
-  .object({ ready: z.boolean(), checks: z.object({ store: z.boolean(), recorder: z.boolean(), policy: z.boolean() }) })
+  .object({
+    ready: z.boolean(),
+    checks: z.object({ store: z.boolean(), recorder: z.boolean(), policy: z.boolean() }),
+  })
   .openapi('Ready');
 
 export function addHealthRoutes(router: ApiRouter, deps: ApiDependencies, metrics: RequestMetrics): void {
   const readiness = createReadiness(deps);
   router.add(
     PUBLIC,
-    createRoute({ method: 'get', path: '/healthz', summary: 'The process answers', responses: { 200: json(z.object({ status: z.literal('ok') }), 'Alive.') } }),
+    createRoute({
+      method: 'get',
+      path: '/healthz',
+      summary: 'The process answers',
+      responses: { 200: json(z.object({ status: z.literal('ok') }), 'Alive.') },
+    }),
     (c) => c.json({ status: 'ok' as const }, 200),
   );
 
@@ -31,7 +39,8 @@ export function addHealthRoutes(router: ApiRouter, deps: ApiDependencies, metric
       method: 'get',
       path: '/readyz',
       summary: 'Requests can be served and recorded',
-      description: '`store`: it can be written; `recorder`: it keeps up and has lost nothing; `policy`: the newest document is in force.',
+      description:
+        '`store`: it can be written; `recorder`: it keeps up and has lost nothing; `policy`: the newest document is in force.',
       responses: { 200: json(Ready, 'Ready.'), 503: json(Ready, 'Not ready.') },
     }),
     async (c) => {
@@ -48,10 +57,10 @@ export function addHealthRoutes(router: ApiRouter, deps: ApiDependencies, metric
       summary: "Metrics in Prometheus' text format",
       responses: { 200: { description: 'Metrics.', content: { 'text/plain': { schema: z.string() } } } },
     }),
-    (c) =>
-      c.body(metrics.render(deps.recorder.stats()) + (deps.moreMetrics?.() ?? ''), 200, {
-        'content-type': 'text/plain; version=0.0.4; charset=utf-8',
-      }) as never,
+    (c) => {
+      const text = metrics.render(deps.recorder.stats()) + (deps.moreMetrics?.() ?? '');
+      return untyped(c.body(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }));
+    },
   );
 }
 

@@ -5,7 +5,7 @@ import type { Actor } from '../actor.ts';
 import { clientSettings } from '../connect-snippets.ts';
 import { consoleOrigin } from '../access.ts';
 import { ApiError } from '../errors.ts';
-import type { ApiDependencies, ModelView } from '../ports.ts';
+import type { AccessView, ApiDependencies, ModelView } from '../ports.ts';
 import type { ClaimDesk } from '../presence/claim.ts';
 import { type ApiContext, type ApiRouter, ownOrigin } from '../router.ts';
 import { json, listOf, NameText, NullableTime, timeText } from '../schemas.ts';
@@ -52,7 +52,10 @@ const StatusSchema = z
     time: z.string(),
     capture: z.array(z.string()).describe('Capture modes that hold for the models you may use.'),
     providers: z.array(z.object({ id: z.string(), name: z.string(), kind: z.string(), test: z.boolean() })),
-    document: z.object({ source: z.enum(['store', 'file', 'none']), version: z.int(), error: z.string().nullable() }).nullable().describe('Shown to auditors and admins.'),
+    document: z
+      .object({ source: z.enum(['store', 'file', 'none']), version: z.int(), error: z.string().nullable() })
+      .nullable()
+      .describe('Shown to auditors and admins.'),
   })
   .openapi('Status');
 
@@ -73,7 +76,12 @@ const ConnectSchema = z
 export function addIdentityRoutes(router: ApiRouter, deps: ApiDependencies, claim: ClaimDesk): void {
   router.add(
     KNOWN,
-    createRoute({ method: 'get', path: '/api/v1/whoami', summary: 'Who you are here', responses: { 200: json(WhoamiSchema, 'You.') } }),
+    createRoute({
+      method: 'get',
+      path: '/api/v1/whoami',
+      summary: 'Who you are here',
+      responses: { 200: json(WhoamiSchema, 'You.') },
+    }),
     (c) => c.json(whoami(c.get('actor')), 200),
   );
 
@@ -94,7 +102,7 @@ export function addIdentityRoutes(router: ApiRouter, deps: ApiDependencies, clai
         context_window: model.contextWindow,
         max_output: model.maxOutput,
         test: model.test,
-        capture: access.grant(model.provider, bareModel(model))?.capture ?? null,
+        capture: captureOf(deps, access, model),
       }));
       return c.json({ items, next_cursor: null }, 200);
     },
@@ -102,7 +110,12 @@ export function addIdentityRoutes(router: ApiRouter, deps: ApiDependencies, clai
 
   router.add(
     USER,
-    createRoute({ method: 'get', path: '/api/v1/status', summary: 'What this server is set to', responses: { 200: json(StatusSchema, 'Status.') } }),
+    createRoute({
+      method: 'get',
+      path: '/api/v1/status',
+      summary: 'What this server is set to',
+      responses: { 200: json(StatusSchema, 'Status.') },
+    }),
     async (c) => c.json(await status(deps, claim, c.get('actor')), 200),
   );
 
@@ -112,7 +125,9 @@ export function addIdentityRoutes(router: ApiRouter, deps: ApiDependencies, clai
       method: 'get',
       path: '/api/v1/connect',
       summary: 'Settings for each client',
-      request: { query: z.object({ model: NameText.optional().describe('Default: the first that fits each client.') }) },
+      request: {
+        query: z.object({ model: NameText.optional().describe('Default: the first that fits each client.') }),
+      },
       responses: { 200: json(listOf(ConnectSchema), 'Settings to paste.') },
     }),
     (c) => c.json({ items: connect(deps, c, c.req.valid('query').model), next_cursor: null }, 200),
@@ -120,9 +135,13 @@ export function addIdentityRoutes(router: ApiRouter, deps: ApiDependencies, clai
 }
 
 /** The caller behind an actor; the operator's break-glass token stands for nobody and uses no model. */
-export function requireCaller(c: ApiContext): { caller: NonNullable<Actor['caller']>; access: NonNullable<Actor['access']> } {
+export function requireCaller(c: ApiContext): {
+  caller: NonNullable<Actor['caller']>;
+  access: NonNullable<Actor['access']>;
+} {
   const { caller, access } = c.get('actor');
-  if (caller === null || access === null) throw new ApiError('invalid_request', 'the operator\'s token administers; it uses no models of its own');
+  if (caller === null || access === null)
+    throw new ApiError('invalid_request', "the operator's token administers; it uses no models of its own");
   return { caller, access };
 }
 
@@ -135,53 +154,92 @@ function whoami(actor: Actor): z.output<typeof WhoamiSchema> {
     door: actor.door,
     via: caller?.via ?? null,
     tailnet: actor.tailnet,
-    user: caller?.user ? { id: caller.user.id, login: caller.user.login, display_name: caller.user.displayName } : null,
-    device: caller?.device ? { id: caller.device.stableId, name: caller.device.name, tags: [...caller.device.tags] } : null,
+    user: caller?.user
+      ? { id: caller.user.id, login: caller.user.login, display_name: caller.user.displayName }
+      : null,
+    device: caller?.device
+      ? { id: caller.device.stableId, name: caller.device.name, tags: [...caller.device.tags] }
+      : null,
     groups: [...(actor.access?.groups ?? [])],
     roles: [...actor.roles].sort(),
     leads: [...actor.leads],
     token: caller?.token
-      ? { id: caller.token.id, scopes: [...caller.token.scopes], expires_at: caller.token.expiresAt === null ? null : timeText(caller.token.expiresAt) }
+      ? {
+          id: caller.token.id,
+          scopes: [...caller.token.scopes],
+          expires_at: caller.token.expiresAt === null ? null : timeText(caller.token.expiresAt),
+        }
       : null,
     presence: actor.presence?.how ?? null,
     presence_until: until === null ? null : timeText(until),
   };
 }
 
-async function status(deps: ApiDependencies, claim: ClaimDesk, actor: Actor): Promise<z.output<typeof StatusSchema>> {
+async function status(
+  deps: ApiDependencies,
+  claim: ClaimDesk,
+  actor: Actor,
+): Promise<z.output<typeof StatusSchema>> {
   const policy = deps.policy.current();
   const models = actor.caller === null ? [] : deps.models(actor.caller);
-  const capture = new Set(models.map((model) => actor.access?.grant(model.provider, bareModel(model))?.capture ?? null));
+  const capture = new Set(
+    models.map((model) => (actor.access === null ? null : captureOf(deps, actor.access, model))),
+  );
   const usable = new Set(models.map((model) => model.provider));
   const all = actor.roles.has('admin') || actor.roles.has('auditor');
-  const providers = [...policy.providers.values()].filter((provider) => !provider.disabled && (all || usable.has(provider.id)));
+  const providers = [...policy.providers.values()].filter(
+    (provider) => !provider.disabled && (all || usable.has(provider.id)),
+  );
   const document = all ? deps.documents.text() : null;
   return {
     version: deps.version,
     claimed: await claim.isClaimed(),
     time: timeText(deps.clock.now()),
     capture: [...capture].filter((mode) => mode !== null).sort(),
-    providers: providers.map((provider) => ({ id: provider.id, name: provider.name || provider.id, kind: provider.kind, test: provider.builtIn })),
-    document: document === null ? null : { source: document.source, version: document.version, error: deps.documents.lastError()?.message ?? null },
+    providers: providers.map((provider) => ({
+      id: provider.id,
+      name: provider.name || provider.id,
+      kind: provider.kind,
+      test: provider.builtIn,
+    })),
+    document:
+      document === null
+        ? null
+        : {
+            source: document.source,
+            version: document.version,
+            error: deps.documents.lastError()?.message ?? null,
+          },
   };
 }
 
-/** The provider's own name of a model, where the list says `provider/model`. */
-function bareModel(model: ModelView): string {
-  const prefix = `${model.provider}/`;
-  return model.id.startsWith(prefix) ? model.id.slice(prefix.length) : model.id;
+/** What is kept of requests to a listed model, whose id may be a bare name, a full one or an alias. */
+function captureOf(deps: ApiDependencies, access: AccessView, { id, provider }: ModelView): string | null {
+  const candidate = deps.policy
+    .current()
+    .resolve(id)
+    .find((found) => found.provider.id === provider);
+  return candidate === undefined ? null : (access.grant(provider, candidate.model)?.capture ?? null);
 }
 
 /** The page's own address, so that a snippet works where it is read. */
-function connect(deps: ApiDependencies, c: ApiContext, model: string | undefined): z.output<typeof ConnectSchema>[] {
+function connect(
+  deps: ApiDependencies,
+  c: ApiContext,
+  model: string | undefined,
+): z.output<typeof ConnectSchema>[] {
   const { caller } = requireCaller(c);
   const models = deps.models(caller);
   const best = (format: string): string | undefined =>
-    (models.find((candidate) => !candidate.test && candidate.formats.includes(format)) ?? models.find((candidate) => candidate.formats.includes(format)))?.id;
+    (
+      models.find((candidate) => !candidate.test && candidate.formats.includes(format)) ??
+      models.find((candidate) => candidate.formats.includes(format))
+    )?.id;
   const fallback = model ?? models[0]?.id ?? 'postern/echo';
   const pick = (format: string): string => model ?? best(format) ?? fallback;
   const listener = c.get('context').listener;
-  const baseUrl = listener === 'socket' ? consoleOrigin({ context: c.get('context'), ownOrigin: '' }, deps) : ownOrigin(c);
+  const baseUrl =
+    listener === 'socket' ? consoleOrigin({ context: c.get('context'), ownOrigin: '' }, deps) : ownOrigin(c);
   const settings = clientSettings({
     baseUrl,
     model: fallback,

@@ -5,7 +5,18 @@ import { recordAction } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies, KeyView } from '../ports.ts';
 import type { ApiContext, ApiRouter } from '../router.ts';
-import { GivenName, IdText, json, jsonBody, listOf, NameText, NullableTime, nullableTimeText, TimeSchema, timeText } from '../schemas.ts';
+import {
+  GivenName,
+  IdText,
+  json,
+  jsonBody,
+  listOf,
+  NameText,
+  NullableTime,
+  nullableTimeText,
+  TimeSchema,
+  timeText,
+} from '../schemas.ts';
 
 const READ = { role: 'auditor', presence: false, scope: 'read' } as const;
 const WRITE = { role: 'admin', presence: true, scope: 'admin' } as const;
@@ -55,7 +66,8 @@ export function addKeyRoutes(router: ApiRouter, deps: ApiDependencies): void {
       method: 'post',
       path: '/api/v1/keys',
       summary: 'Add a provider key',
-      description: 'The key is bound to the origin and header that the document gives its provider now; a changed address asks for it again.',
+      description:
+        'The key is bound to the origin and header that the document gives its provider now; a changed address asks for it again.',
       request: {
         body: jsonBody(
           z.strictObject({
@@ -73,7 +85,10 @@ export function addKeyRoutes(router: ApiRouter, deps: ApiDependencies): void {
       const body = c.req.valid('json');
       const provider = deps.policy.current().providers.get(body.provider);
       if (provider === undefined || provider.builtIn) {
-        throw new ApiError('unknown_provider', `the document has no provider "${body.provider}"; add it there first`);
+        throw new ApiError(
+          'unknown_provider',
+          `the document has no provider "${body.provider}"; add it there first`,
+        );
       }
       const key = await deps.vault.add({
         provider: provider.id,
@@ -104,7 +119,11 @@ export function addKeyRoutes(router: ApiRouter, deps: ApiDependencies): void {
       summary: 'Use a staged key from now on',
       request: {
         params: z.object({ id: IdText }),
-        body: jsonBody(z.strictObject({ alongside: z.boolean().default(false).describe('Keep the present keys active too.') })),
+        body: jsonBody(
+          z.strictObject({
+            alongside: z.boolean().default(false).describe('Keep the present keys active too.'),
+          }),
+        ),
       },
       responses: { 200: json(KeySchema, 'The key.') },
     }),
@@ -116,7 +135,12 @@ export function addKeyRoutes(router: ApiRouter, deps: ApiDependencies): void {
   );
 }
 
-function addTransition(router: ApiRouter, deps: ApiDependencies, verb: 'retire' | 'revoke', summary: string): void {
+function addTransition(
+  router: ApiRouter,
+  deps: ApiDependencies,
+  verb: 'retire' | 'revoke',
+  summary: string,
+): void {
   router.add(
     WRITE,
     createRoute({
@@ -141,7 +165,11 @@ async function recorded(
   key: KeyView,
   facts: Record<string, unknown> = {},
 ): Promise<z.output<typeof KeySchema>> {
-  await recordAction(deps, c.get('actor'), { action: `key.${verb}`, target: key.id, facts: { provider: key.provider, name: key.name, ...facts } });
+  await recordAction(deps, c.get('actor'), {
+    action: `key.${verb}`,
+    target: key.id,
+    facts: { provider: key.provider, name: key.name, ...facts },
+  });
   return keyView(key);
 }
 

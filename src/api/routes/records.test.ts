@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { BREAK_GLASS, caller, requestRow, startTestApi, type TestApi, tokenCaller } from '../test-api.ts';
 
 const alice = caller('local:1');
@@ -27,7 +27,7 @@ afterEach(() => t.close());
 
 async function ids(as: typeof alice, query = ''): Promise<unknown> {
   const answer = await t.send(as, 'GET', `/api/v1/requests${query}`);
-  return answer.status === 200 ? (answer.json['items'] as { id: string }[]).map((item) => item.id) : answer.json['code'];
+  return answer.status === 200 ? answer.items.map((item) => item.id) : answer.json['code'];
 }
 
 describe('whose records a caller sees (DESIGN section 5, roles)', () => {
@@ -40,18 +40,35 @@ describe('whose records a caller sees (DESIGN section 5, roles)', () => {
   });
 
   test('asking for others without the role is refused, not answered with nothing', async () => {
-    for (const query of ['?principal=local:9', '?group=group:red', '?principal=local:9&group=group:red']) assert.equal(await ids(alice, query), 'not_yours', query);
+    for (const query of ['?principal=local:9', '?group=group:red', '?principal=local:9&group=group:red'])
+      assert.equal(await ids(alice, query), 'not_yours', query);
     assert.equal(await ids(lead, '?group=group:blue'), 'not_yours');
     assert.equal(await ids(lead, '?principal=local:1'), 'not_yours');
   });
 
   test('the same rule holds for one record, sessions and usage; hidden and unknown are one 404', async () => {
-    for (const [as, id, status] of [[alice, 'req_a', 200], [alice, 'req_b', 404], [alice, 'req_none', 404], [alice, 'req_x', 404], [lead, 'req_a', 200], [lead, 'req_b', 404], [auditor, 'req_b', 200], [admin, 'req_x', 404]] as const) {
-      assert.equal((await t.send(as, 'GET', `/api/v1/requests/${id}`)).status, status, `${as.principal} ${id}`);
+    for (const [as, id, status] of [
+      [alice, 'req_a', 200],
+      [alice, 'req_b', 404],
+      [alice, 'req_none', 404],
+      [alice, 'req_x', 404],
+      [lead, 'req_a', 200],
+      [lead, 'req_b', 404],
+      [auditor, 'req_b', 200],
+      [admin, 'req_x', 404],
+    ] as const) {
+      assert.equal(
+        (await t.send(as, 'GET', `/api/v1/requests/${id}`)).status,
+        status,
+        `${as.principal} ${id}`,
+      );
     }
     await t.send(alice, 'GET', '/api/v1/sessions');
     await t.send(alice, 'GET', '/api/v1/usage');
-    assert.deepEqual(t.world.store.filters.map((filter) => filter.principals), [['local:1'], ['local:1']]);
+    assert.deepEqual(
+      t.world.store.filters.map((filter) => filter.principals),
+      [['local:1'], ['local:1']],
+    );
   });
 
   test('the key that was used is shown to auditors and admins only', async () => {
@@ -60,7 +77,16 @@ describe('whose records a caller sees (DESIGN section 5, roles)', () => {
   });
 
   test('an odd cursor, limit or time is 400', async () => {
-    for (const query of ['?cursor=zzz', '?limit=0', '?limit=501', '?limit=x', '?from=yesterday', '?from=2026-13-45', '?to=2026-01-01T00:00', '?outcome=odd']) {
+    for (const query of [
+      '?cursor=zzz',
+      '?limit=0',
+      '?limit=501',
+      '?limit=x',
+      '?from=yesterday',
+      '?from=2026-13-45',
+      '?to=2026-01-01T00:00',
+      '?outcome=odd',
+    ]) {
       assert.equal(await ids(alice, query), 'invalid_request', query);
     }
   });
@@ -70,15 +96,33 @@ describe('reading prompts (DESIGN section 5: role, reason and presence)', () => 
   beforeEach(() => {
     const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
     for (const id of ['req_a', 'req_b']) {
-      t.world.store.bodies.set(id, { request: bytes('{"model":"m"}'), requestContentType: 'application/json', response: new Uint8Array([0xff, 1]), responseContentType: null, responseTruncated: false });
+      t.world.store.bodies.set(id, {
+        request: bytes('{"model":"m"}'),
+        requestContentType: 'application/json',
+        response: new Uint8Array([0xff, 1]),
+        responseContentType: null,
+        responseTruncated: false,
+      });
     }
   });
   const body = '/api/v1/requests/req_b/body';
 
   test("one's own needs nothing more, and leaves no audit row", async () => {
     const answer = await t.send(alice, 'GET', '/api/v1/requests/req_a/body');
-    assert.deepEqual(answer.json['request'], { content_type: 'application/json', bytes: 13, encoding: 'utf8', data: '{"model":"m"}', truncated: false });
-    assert.deepEqual(answer.json['response'], { content_type: null, bytes: 2, encoding: 'base64', data: '/wE=', truncated: false });
+    assert.deepEqual(answer.json['request'], {
+      content_type: 'application/json',
+      bytes: 13,
+      encoding: 'utf8',
+      data: '{"model":"m"}',
+      truncated: false,
+    });
+    assert.deepEqual(answer.json['response'], {
+      content_type: null,
+      bytes: 2,
+      encoding: 'base64',
+      data: '/wE=',
+      truncated: false,
+    });
     assert.deepEqual(t.world.store.audit, []);
   });
 
@@ -89,7 +133,10 @@ describe('reading prompts (DESIGN section 5: role, reason and presence)', () => 
     assert.equal((await t.send(admin, 'GET', `${body}?reason=incident`)).json['code'], 'presence_required');
     assert.equal((await t.send(auditor, 'GET', `${body}?reason=incident`)).json['code'], 'presence_required');
     t.world.access.set('local:4', { roles: new Set(['auditor']) });
-    assert.equal((await t.send(tokenCaller('local:4', ['read']), 'GET', `${body}?reason=incident`)).json['code'], 'scope_missing');
+    assert.equal(
+      (await t.send(tokenCaller('local:4', ['read']), 'GET', `${body}?reason=incident`)).json['code'],
+      'scope_missing',
+    );
     assert.deepEqual(t.world.store.audit, []);
   });
 
@@ -97,9 +144,15 @@ describe('reading prompts (DESIGN section 5: role, reason and presence)', () => 
     const answer = await t.send(null, 'GET', `${body}?reason=incident%2042`, { headers: operator });
     assert.equal(answer.status, 200);
     const row = t.world.store.audit.at(-1);
-    assert.deepEqual([row?.action, row?.target, row?.reason, row?.presence], ['prompt.read', 'req_b', 'incident 42', 'break-glass']);
+    assert.deepEqual(
+      [row?.action, row?.target, row?.reason, row?.presence],
+      ['prompt.read', 'req_b', 'incident 42', 'break-glass'],
+    );
     t.world.storeDown = true;
-    assert.equal((await t.send(null, 'GET', `${body}?reason=incident`, { headers: operator })).json['code'], 'unavailable');
+    assert.equal(
+      (await t.send(null, 'GET', `${body}?reason=incident`, { headers: operator })).json['code'],
+      'unavailable',
+    );
   });
 
   test('a part comes as bytes that no browser shows as a page', async () => {
@@ -111,23 +164,40 @@ describe('reading prompts (DESIGN section 5: role, reason and presence)', () => 
 
   test('a request without kept bodies is 404 and says why', async () => {
     t.world.store.bodies.clear();
-    assert.match(String((await t.send(alice, 'GET', '/api/v1/requests/req_a/body')).json['detail']), /capture full/);
+    assert.match(
+      String((await t.send(alice, 'GET', '/api/v1/requests/req_a/body')).json['detail']),
+      /capture full/,
+    );
   });
 });
 
 describe('usage', () => {
-  const row = { requests: 1, refused: 0, failed: 0, estimated: 0, unpriced: 0, inputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 2, reasoningTokens: 0, costNanoUsd: 3 };
+  const row = {
+    requests: 1,
+    refused: 0,
+    failed: 0,
+    estimated: 0,
+    unpriced: 0,
+    inputTokens: 1,
+    cacheReadTokens: 0,
+    cacheWriteTokens: 0,
+    outputTokens: 2,
+    reasoningTokens: 0,
+    costNanoUsd: 3,
+  };
 
   test('groups are named in the key; an interval is one more; the last 30 days are the default', async () => {
     t.world.store.usage.push({ key: ['a', '2026-09-01'], ...row });
     const answer = await t.send(alice, 'GET', '/api/v1/usage?group_by=agent&interval=day&tz=Europe/Berlin');
-    assert.deepEqual((answer.json['items'] as { key: unknown }[])[0]?.key, { agent: 'a', day: '2026-09-01' });
+    assert.deepEqual(answer.items[0]?.['key'], { agent: 'a', day: '2026-09-01' });
     assert.equal(t.world.store.filters[0]?.from, t.world.now - 30 * 86_400_000);
   });
 
   test('CSV by Accept; labels of strangers are no formulas', async () => {
     t.world.store.usage.push({ key: ['=cmd()', 'a "b", c'], ...row }, { key: [null, 'x'], ...row });
-    const answer = await t.send(alice, 'GET', '/api/v1/usage?group_by=agent,session', { headers: { accept: 'text/csv' } });
+    const answer = await t.send(alice, 'GET', '/api/v1/usage?group_by=agent,session', {
+      headers: { accept: 'text/csv' },
+    });
     assert.equal(answer.headers['content-type'], 'text/csv; charset=utf-8');
     const lines = answer.text.split('\r\n');
     assert.match(lines[0] ?? '', /^agent,session,requests,/);
@@ -136,7 +206,12 @@ describe('usage', () => {
   });
 
   test('unknown groups and time zones are refused', async () => {
-    for (const query of ['group_by=zork', 'group_by=', 'tz=Mars/Olympus', 'group_by=user,group,model,provider,agent']) {
+    for (const query of [
+      'group_by=zork',
+      'group_by=',
+      'tz=Mars/Olympus',
+      'group_by=user,group,model,provider,agent',
+    ]) {
       assert.equal((await t.send(alice, 'GET', `/api/v1/usage?${query}`)).status, 400, query);
     }
   });
@@ -144,14 +219,35 @@ describe('usage', () => {
 
 test('whatever is sent to whatever route, the API answers in its own words and never with a fault', async () => {
   const routes = t.api.routes.filter((route) => route.path !== '/api/v1/events');
-  const segment = fc.oneof(fc.string({ maxLength: 30 }), fc.constantFrom('..', '%00', '__proto__', 'x'.repeat(400)));
-  const body = fc.oneof(fc.string(), fc.json(), fc.json({ maxDepth: 6 }), fc.constant('[]'), fc.constant('null'));
+  const segment = fc.oneof(
+    fc.string({ maxLength: 30 }),
+    fc.constantFrom('..', '%00', '__proto__', 'x'.repeat(400)),
+  );
+  const body = fc.oneof(
+    fc.string(),
+    fc.json(),
+    fc.json({ maxDepth: 6 }),
+    fc.constant('[]'),
+    fc.constant('null'),
+  );
   await fc.assert(
-    fc.asyncProperty(fc.constantFrom(...routes), segment, fc.string({ maxLength: 40 }), body, async (route, part, query, raw) => {
-      const path = `${route.path.replaceAll(/\{\w+(?:\{[^}]*\})?\}/g, encodeURIComponent(part.toWellFormed()))}?${encodeURI(query.toWellFormed())}`;
-      const answer = await t.send(null, route.method.toUpperCase(), path, { headers: operator, ...(route.method === 'get' ? {} : { raw }) });
-      assert.ok(answer.status < 500, `${route.method} ${path} ${raw}: ${answer.text} ${JSON.stringify(t.world.logs)}`);
-    }),
+    fc.asyncProperty(
+      fc.constantFrom(...routes),
+      segment,
+      fc.string({ maxLength: 40 }),
+      body,
+      async (route, part, query, raw) => {
+        const path = `${route.path.replaceAll(/\{\w+(?:\{[^}]*\})?\}/g, encodeURIComponent(part.toWellFormed()))}?${encodeURI(query.toWellFormed())}`;
+        const answer = await t.send(null, route.method.toUpperCase(), path, {
+          headers: operator,
+          ...(route.method === 'get' ? {} : { raw }),
+        });
+        assert.ok(
+          answer.status < 500,
+          `${route.method} ${path} ${raw}: ${answer.text} ${JSON.stringify(t.world.logs)}`,
+        );
+      },
+    ),
     { numRuns: 300 },
   );
 });

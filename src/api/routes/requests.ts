@@ -5,7 +5,7 @@ import { type Actor, seesAll } from '../actor.ts';
 import { recordAction } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
-import { type ApiContext, type ApiRouter, ownOrigin } from '../router.ts';
+import { type ApiContext, type ApiRouter, ownOrigin, untyped } from '../router.ts';
 import { CursorParam, IdText, json, LimitParam, listOf } from '../schemas.ts';
 import { RequestSchema, requestView } from '../request-view.ts';
 import { maySeeRecord, RecordFilterQuery, visibleFilter } from '../visibility.ts';
@@ -37,7 +37,10 @@ export function addRequestRoutes(router: ApiRouter, deps: ApiDependencies): void
       const actor = c.get('actor');
       const query = c.req.valid('query');
       const page = await deps.store.listRequests(visibleFilter(actor, query), pageOf(query));
-      return c.json({ items: page.items.map((row) => requestView(row, actor)), next_cursor: page.nextCursor }, 200);
+      return c.json(
+        { items: page.items.map((row) => requestView(row, actor)), next_cursor: page.nextCursor },
+        200,
+      );
     },
   );
 
@@ -67,12 +70,23 @@ export function addRequestRoutes(router: ApiRouter, deps: ApiDependencies): void
       request: {
         params: z.object({ id: IdText }),
         query: z.object({
-          part: z.enum(['request', 'response']).optional().describe('All bytes of one part, as they were on the wire.'),
+          part: z
+            .enum(['request', 'response'])
+            .optional()
+            .describe('All bytes of one part, as they were on the wire.'),
           reason: z.string().trim().min(3).max(500).optional(),
         }),
       },
       responses: {
-        200: json(z.object({ id: z.string(), request: BodyPart, response: BodyPart, response_truncated: z.boolean() }), 'Both bodies.'),
+        200: json(
+          z.object({
+            id: z.string(),
+            request: BodyPart,
+            response: BodyPart,
+            response_truncated: z.boolean(),
+          }),
+          'Both bodies.',
+        ),
       },
     }),
     async (c) => {
@@ -81,8 +95,9 @@ export function addRequestRoutes(router: ApiRouter, deps: ApiDependencies): void
       const row = await visibleRow(deps, actor, c.req.valid('param').id);
       if (row.principal !== actor.principal) await readOthersPrompt(c, deps, row, reason);
       const bodies = await deps.store.getBodies(actor.tailnet, row.id);
-      if (bodies === null) throw new ApiError('not_found', `no bodies are kept of this request (capture ${row.capture})`);
-      if (part !== undefined) return rawPart(c, bodies, part) as never;
+      if (bodies === null)
+        throw new ApiError('not_found', `no bodies are kept of this request (capture ${row.capture})`);
+      if (part !== undefined) return untyped(rawPart(c, bodies, part));
       return c.json(
         {
           id: row.id,
@@ -97,7 +112,10 @@ export function addRequestRoutes(router: ApiRouter, deps: ApiDependencies): void
 }
 
 /** The page asked for, without members that were not given. */
-export function pageOf(query: { readonly cursor?: string | undefined; readonly limit: number }): { cursor?: string; limit: number } {
+export function pageOf(query: { readonly cursor?: string | undefined; readonly limit: number }): {
+  cursor?: string;
+  limit: number;
+} {
   return query.cursor === undefined ? { limit: query.limit } : { cursor: query.cursor, limit: query.limit };
 }
 
@@ -109,15 +127,28 @@ async function visibleRow(deps: ApiDependencies, actor: Actor, id: string): Prom
 }
 
 /** Lets a reader of another's prompt through, or throws; the audit row is written before anything is shown. */
-async function readOthersPrompt(c: ApiContext, deps: ApiDependencies, row: RequestRow, reason: string | undefined): Promise<void> {
+async function readOthersPrompt(
+  c: ApiContext,
+  deps: ApiDependencies,
+  row: RequestRow,
+  reason: string | undefined,
+): Promise<void> {
   const actor = c.get('actor');
-  if (!seesAll(actor)) throw new ApiError('role_missing', "another person's prompt needs the role auditor or admin");
+  if (!seesAll(actor))
+    throw new ApiError('role_missing', "another person's prompt needs the role auditor or admin");
   if (actor.caller?.door === 'token' && actor.caller.token?.scopes.includes('admin') !== true) {
     throw new ApiError('scope_missing', 'another person\'s prompt needs a token with the scope "admin"');
   }
-  if (reason === undefined) throw new ApiError('invalid_request', "reason: say why you read another person's prompt; it is recorded");
-  if (actor.presence === null) throw presenceRequired({ context: c.get('context'), ownOrigin: ownOrigin(c) }, deps);
-  await recordAction(deps, actor, { action: 'prompt.read', target: row.id, reason, facts: { principal: row.principal } });
+  if (reason === undefined)
+    throw new ApiError('invalid_request', "reason: say why you read another person's prompt; it is recorded");
+  if (actor.presence === null)
+    throw presenceRequired({ context: c.get('context'), ownOrigin: ownOrigin(c) }, deps);
+  await recordAction(deps, actor, {
+    action: 'prompt.read',
+    target: row.id,
+    reason,
+    facts: { principal: row.principal },
+  });
 }
 
 function preview(bytes: Uint8Array, contentType: string | null): z.output<typeof BodyPart> {

@@ -8,7 +8,18 @@ import { recordAction } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies, NewToken } from '../ports.ts';
 import { type ApiContext, type ApiRouter, ownOrigin } from '../router.ts';
-import { GivenName, IdText, json, jsonBody, listOf, NameText, NullableTime, nullableTimeText, TimeSchema, timeText } from '../schemas.ts';
+import {
+  GivenName,
+  IdText,
+  json,
+  jsonBody,
+  listOf,
+  NameText,
+  NullableTime,
+  nullableTimeText,
+  TimeSchema,
+  timeText,
+} from '../schemas.ts';
 
 const READ = { role: 'user', presence: false, scope: 'read' } as const;
 /** Presence is decided in the handler, because of the one exception (`isRunToken`). */
@@ -30,7 +41,10 @@ const TokenSchema = z
     owner_label: z.string(),
     name: z.string(),
     scopes: z.array(z.enum(SCOPES)),
-    models: z.array(z.string()).nullable().describe('Globs over provider/model; null: all that the owner may use.'),
+    models: z
+      .array(z.string())
+      .nullable()
+      .describe('Globs over provider/model; null: all that the owner may use.'),
     created_at: TimeSchema,
     created_by: z.string(),
     expires_at: NullableTime,
@@ -43,10 +57,17 @@ const MintBody = z.strictObject({
   name: GivenName,
   scopes: z.array(z.enum(SCOPES)).min(1).max(SCOPES.length).default(['use']),
   models: z.array(NameText).min(1).max(100).nullable().default(null),
-  expires_in_sec: z.int().min(TTL_MIN_SEC).max(TTL_MAX_SEC).default(30 * DAY_SEC),
+  expires_in_sec: z
+    .int()
+    .min(TTL_MIN_SEC)
+    .max(TTL_MAX_SEC)
+    .default(30 * DAY_SEC),
   owner: z
     .string()
-    .regex(/^service:[a-z0-9][a-z0-9._-]{0,62}$/, 'must be service:<name>: nobody mints a token that acts as another person')
+    .regex(
+      /^service:[a-z0-9][a-z0-9._-]{0,62}$/,
+      'must be service:<name>: nobody mints a token that acts as another person',
+    )
     .optional()
     .describe('For admins: a service principal that the document grants by this name. Default: yourself.'),
 });
@@ -65,7 +86,9 @@ export function addTokenRoutes(router: ApiRouter, deps: ApiDependencies): void {
     async (c) => {
       const actor = c.get('actor');
       const rows = await deps.tokens.list();
-      const items = rows.filter((row) => row.tailnet === actor.tailnet && (seesAll(actor) || row.owner === actor.principal));
+      const items = rows.filter(
+        (row) => row.tailnet === actor.tailnet && (seesAll(actor) || row.owner === actor.principal),
+      );
       return c.json({ items: items.map(tokenView), next_cursor: null }, 200);
     },
   );
@@ -77,10 +100,12 @@ export function addTokenRoutes(router: ApiRouter, deps: ApiDependencies): void {
       path: '/api/v1/tokens',
       summary: 'Mint a token',
       description:
-        'Needs presence, except a `use` token of at most 12 hours for one\'s own programs over the socket where the system cannot tell who owns a loopback connection. ' +
+        "Needs presence, except a `use` token of at most 12 hours for one's own programs over the socket where the system cannot tell who owns a loopback connection. " +
         'The scope `admin` needs the role admin; `metrics` and other owners too. An admin token mints no admin tokens and none that outlive it.',
       request: { body: jsonBody(MintBody) },
-      responses: { 201: json(TokenSchema.extend({ token: z.string().describe('Shown once.') }), 'The token.') },
+      responses: {
+        201: json(TokenSchema.extend({ token: z.string().describe('Shown once.') }), 'The token.'),
+      },
     }),
     async (c) => {
       const actor = c.get('actor');
@@ -90,7 +115,13 @@ export function addTokenRoutes(router: ApiRouter, deps: ApiDependencies): void {
       await recordAction(deps, actor, {
         action: 'token.create',
         target: row.id,
-        facts: { owner: row.owner, name: row.name, scopes: row.scopes, models: row.models, expires_at: nullableTimeText(row.expiresAt) },
+        facts: {
+          owner: row.owner,
+          name: row.name,
+          scopes: row.scopes,
+          models: row.models,
+          expires_at: nullableTimeText(row.expiresAt),
+        },
       });
       return c.json({ ...tokenView(row), token: token.reveal() }, 201);
     },
@@ -102,19 +133,26 @@ export function addTokenRoutes(router: ApiRouter, deps: ApiDependencies): void {
       method: 'delete',
       path: '/api/v1/tokens/{id}',
       summary: 'Revoke a token at once',
-      description: "One's own needs no presence, because it only takes away; others' need the role admin and presence.",
+      description:
+        "One's own needs no presence, because it only takes away; others' need the role admin and presence.",
       request: { params: z.object({ id: IdText }) },
       responses: { 204: { description: 'Revoked; its open streams are cut within a second.' } },
     }),
     async (c) => {
       const actor = c.get('actor');
       const { id } = c.req.valid('param');
-      const row = (await deps.tokens.list()).find((candidate) => candidate.id === id && candidate.tailnet === actor.tailnet);
+      const row = (await deps.tokens.list()).find(
+        (candidate) => candidate.id === id && candidate.tailnet === actor.tailnet,
+      );
       const own = row?.owner === actor.principal;
       if (row === undefined || (!own && !seesAll(actor))) throw new ApiError('not_found', 'no such token');
       if (!own) requireAdminPresence(c, deps, actor, 'revoking the token of another');
       if (!(await deps.tokens.revoke(id))) throw new ApiError('not_found', 'no such token');
-      await recordAction(deps, actor, { action: 'token.revoke', target: id, facts: { owner: row.owner, name: row.name } });
+      await recordAction(deps, actor, {
+        action: 'token.revoke',
+        target: id,
+        facts: { owner: row.owner, name: row.name },
+      });
       return c.body(null, 204);
     },
   );
@@ -129,8 +167,13 @@ function checkMint(c: ApiContext, deps: ApiDependencies, actor: Actor, body: Min
   if (body.owner === undefined && actor.caller === null) {
     throw new ApiError('invalid_request', 'owner: the operator is no principal; name a service:<name>');
   }
-  const needsAdmin = body.owner !== undefined || body.scopes.some((scope) => scope === 'admin' || scope === 'metrics');
-  if (needsAdmin && !isAdmin) throw new ApiError('role_missing', 'tokens with the scope admin or metrics, or of a service, are minted by admins');
+  const needsAdmin =
+    body.owner !== undefined || body.scopes.some((scope) => scope === 'admin' || scope === 'metrics');
+  if (needsAdmin && !isAdmin)
+    throw new ApiError(
+      'role_missing',
+      'tokens with the scope admin or metrics, or of a service, are minted by admins',
+    );
   const minter = actor.caller?.token ?? null;
   if (minter !== null && body.scopes.includes('admin')) {
     throw new ApiError('scope_missing', 'an admin token mints no admin tokens: show presence as yourself');
@@ -172,7 +215,8 @@ function newToken(deps: ApiDependencies, actor: Actor, body: Mint): NewToken {
 
 function requireAdminPresence(c: ApiContext, deps: ApiDependencies, actor: Actor, what: string): void {
   if (!actor.roles.has('admin')) throw new ApiError('role_missing', `${what} needs the role admin`);
-  if (actor.presence === null) throw presenceRequired({ context: c.get('context'), ownOrigin: ownOrigin(c) }, deps);
+  if (actor.presence === null)
+    throw presenceRequired({ context: c.get('context'), ownOrigin: ownOrigin(c) }, deps);
 }
 
 function tokenView(row: TokenRow): z.output<typeof TokenSchema> {

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { SessionRow, UsageGroupBy, UsageRow } from '../../store/shapes.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
-import type { ApiRouter } from '../router.ts';
+import { type ApiRouter, untyped } from '../router.ts';
 import { CursorParam, json, LimitParam, listOf, NanoUsd, TimeSchema, timeText } from '../schemas.ts';
 import { RecordFilterQuery, visibleFilter } from '../visibility.ts';
 import { pageOf } from './requests.ts';
@@ -14,7 +14,21 @@ const DEFAULT_SPAN_MS = 30 * 86_400_000;
 /** More would make rows that nobody reads. */
 const GROUPS_MAX = 4;
 
-const GROUPS = ['user', 'group', 'model', 'provider', 'agent', 'session', 'device', 'token', 'format', 'hour', 'day', 'week', 'month'] as const satisfies readonly UsageGroupBy[];
+const GROUPS = [
+  'user',
+  'group',
+  'model',
+  'provider',
+  'agent',
+  'session',
+  'device',
+  'token',
+  'format',
+  'hour',
+  'day',
+  'week',
+  'month',
+] as const satisfies readonly UsageGroupBy[];
 const INTERVALS = ['hour', 'day', 'week', 'month'] as const;
 
 const SessionSchema = z
@@ -35,7 +49,9 @@ const SessionSchema = z
 
 const UsageSchema = z
   .object({
-    key: z.record(z.string(), z.string().nullable()).describe('One member for each group asked for; null where a request has none.'),
+    key: z
+      .record(z.string(), z.string().nullable())
+      .describe('One member for each group asked for; null where a request has none.'),
     requests: z.int(),
     refused: z.int(),
     failed: z.int(),
@@ -73,10 +89,15 @@ export function addUsageRoutes(router: ApiRouter, deps: ApiDependencies): void {
       method: 'get',
       path: '/api/v1/usage',
       summary: 'Requests, tokens and cost by group',
-      description: 'Largest cost first, or by time where time is a group. At most 10,000 rows. With `Accept: text/csv` a table.',
+      description:
+        'Largest cost first, or by time where time is a group. At most 10,000 rows. With `Accept: text/csv` a table.',
       request: {
         query: RecordFilterQuery.extend({
-          group_by: z.string().max(200).default('model').describe(`Comma-separated: ${GROUPS.join(', ')}.`),
+          group_by: z
+            .string()
+            .max(200)
+            .default('model')
+            .describe(`Comma-separated: ${GROUPS.join(', ')}.`),
           interval: z.enum(INTERVALS).optional().describe('Adds this time to `group_by`.'),
           tz: z.string().max(64).default('UTC').describe('IANA time zone in which days begin.'),
         }),
@@ -92,26 +113,36 @@ export function addUsageRoutes(router: ApiRouter, deps: ApiDependencies): void {
       const rows = await deps.store.queryUsage({ ...filter, from }, groupBy, timeZone);
       const items = rows.map((row) => usageView(row, groupBy));
       if (wantsCsv(c.req.header('accept'))) {
-        return c.body(toCsv(groupBy, items), 200, {
-          'content-type': 'text/csv; charset=utf-8',
-          'content-disposition': 'attachment; filename="usage.csv"',
-        }) as never;
+        return untyped(
+          c.body(toCsv(groupBy, items), 200, {
+            'content-type': 'text/csv; charset=utf-8',
+            'content-disposition': 'attachment; filename="usage.csv"',
+          }),
+        );
       }
       return c.json({ items, next_cursor: null }, 200);
     },
   );
 }
 
-function parseGroups(text: string, interval: (typeof INTERVALS)[number] | undefined): readonly UsageGroupBy[] {
+function parseGroups(
+  text: string,
+  interval: (typeof INTERVALS)[number] | undefined,
+): readonly UsageGroupBy[] {
   const names = text.split(',').map((name) => name.trim());
   const groups = new Set<UsageGroupBy>();
   for (const name of names) {
     const group = GROUPS.find((known) => known === name);
-    if (group === undefined) throw new ApiError('invalid_request', `group_by: no group "${name.slice(0, 40)}"; known: ${GROUPS.join(', ')}`);
+    if (group === undefined)
+      throw new ApiError(
+        'invalid_request',
+        `group_by: no group "${name.slice(0, 40)}"; known: ${GROUPS.join(', ')}`,
+      );
     groups.add(group);
   }
   if (interval !== undefined) groups.add(interval);
-  if (groups.size > GROUPS_MAX) throw new ApiError('invalid_request', `group_by: at most ${GROUPS_MAX} groups`);
+  if (groups.size > GROUPS_MAX)
+    throw new ApiError('invalid_request', `group_by: at most ${GROUPS_MAX} groups`);
   return [...groups];
 }
 
@@ -119,7 +150,10 @@ function checkTimeZone(name: string): string {
   try {
     return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
   } catch {
-    throw new ApiError('invalid_request', `tz: no time zone "${name}"; give an IANA name such as Europe/Berlin`);
+    throw new ApiError(
+      'invalid_request',
+      `tz: no time zone "${name}"; give an IANA name such as Europe/Berlin`,
+    );
   }
 }
 
@@ -164,10 +198,27 @@ function wantsCsv(accept: string | undefined): boolean {
 
 /** RFC 4180. */
 function toCsv(groupBy: readonly UsageGroupBy[], items: readonly UsageView[]): string {
-  const sums = ['requests', 'refused', 'failed', 'estimated', 'unpriced', 'input_tokens', 'cache_read_tokens', 'cache_write_tokens', 'output_tokens', 'reasoning_tokens', 'cost_nano_usd'] as const;
+  const sums = [
+    'requests',
+    'refused',
+    'failed',
+    'estimated',
+    'unpriced',
+    'input_tokens',
+    'cache_read_tokens',
+    'cache_write_tokens',
+    'output_tokens',
+    'reasoning_tokens',
+    'cost_nano_usd',
+  ] as const;
   const lines = [[...groupBy, ...sums].join(',')];
   for (const item of items) {
-    lines.push([...groupBy.map((group) => csvCell(item.key[group] ?? '')), ...sums.map((name) => String(item[name]))].join(','));
+    lines.push(
+      [
+        ...groupBy.map((group) => csvCell(item.key[group] ?? '')),
+        ...sums.map((name) => String(item[name])),
+      ].join(','),
+    );
   }
   return `${lines.join('\r\n')}\r\n`;
 }

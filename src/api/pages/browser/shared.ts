@@ -11,11 +11,35 @@ export function element(id: string): HTMLElement {
   return found;
 }
 
+/** A field that people type into. */
+export function field(id: string): HTMLInputElement {
+  const found = element(id);
+  if (!(found instanceof HTMLInputElement)) throw new Error(`${id} is no field`);
+  return found;
+}
+
+/** What people typed into a field; rejects an empty one by its name. */
+export function typed(id: string, name: string): string {
+  const text = field(id).value.trim();
+  if (text === '') throw new Error(`Enter ${name} first.`);
+  return text;
+}
+
 /** A new element with text and attributes. */
 export function create(name: string, text: string, attributes: Record<string, string> = {}): HTMLElement {
   const made = document.createElement(name);
   made.textContent = text;
   for (const [attribute, value] of Object.entries(attributes)) made.setAttribute(attribute, value);
+  return made;
+}
+
+/** A new element around others and text; what stands in `backticks` in a text becomes code. */
+export function wrap(name: string, ...parts: (HTMLElement | string)[]): HTMLElement {
+  const made = document.createElement(name);
+  for (const part of parts) {
+    if (typeof part !== 'string') made.append(part);
+    else made.append(...part.split('`').map((text, i) => create(i % 2 === 1 ? 'code' : 'span', text)));
+  }
   return made;
 }
 
@@ -37,11 +61,12 @@ export async function call(method: string, path: string, body?: unknown): Promis
     credentials: 'same-origin',
     redirect: 'error',
     ...(method === 'GET' ? {} : { body: JSON.stringify(body ?? {}) }),
+  }).catch(() => {
+    throw new Error('The server does not answer. Is it running?');
   });
-  const text = await answer.text();
-  const value: unknown = text === '' ? null : JSON.parse(text);
+  const value = parseJson(await answer.text());
   if (answer.ok) return value;
-  const failure: Failure = new Error(textOf(value, 'detail') ?? `the server answered ${answer.status}`);
+  const failure: Failure = new Error(textOf(value, 'detail') ?? `The server answered ${answer.status}.`);
   const code = textOf(value, 'code');
   const presenceUrl = textOf(value, 'presence_url');
   if (code !== null) failure.code = code;
@@ -49,9 +74,17 @@ export async function call(method: string, path: string, body?: unknown): Promis
   throw failure;
 }
 
+export function parseJson(text: string): unknown {
+  try {
+    return text === '' ? null : JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
 /** A member of an answer, whatever the answer is. */
 export function at(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
 }
 
 export function textOf(value: unknown, name: string): string | null {
@@ -75,18 +108,35 @@ export function say(text: string, isError = false): void {
   region.textContent = text;
   region.className = isError ? 'message error' : 'message';
   region.hidden = text === '';
+  if (text !== '') region.scrollIntoView({ block: 'nearest' });
+}
+
+/** Says what went wrong, and where presence is shown if that is what is missing. */
+export function sayFailure(error: unknown): void {
+  const text = error instanceof Error ? error.message : String(error);
+  say(text.charAt(0).toUpperCase() + text.slice(1), true);
+  if (textOf(error, 'presenceUrl') !== null)
+    element('message').append(create('a', ' Show presence', { href: '/presence' }));
 }
 
 /** Runs an action of a button; what fails is said on the page. */
 export function onClick(id: string, action: () => Promise<void>): void {
-  const button = element(id) as HTMLButtonElement;
+  const button = element(id);
+  if (!(button instanceof HTMLButtonElement)) throw new Error(`${id} is no button`);
   button.addEventListener('click', () => {
     button.disabled = true;
     action()
-      .catch((error: unknown) => say(error instanceof Error ? error.message : String(error), true))
+      .catch(sayFailure)
       .finally(() => {
         button.disabled = false;
       });
+  });
+}
+
+/** Enter in a field presses its button, as people expect. */
+export function onEnter(fieldId: string, buttonId: string): void {
+  field(fieldId).addEventListener('keydown', (event) => {
+    if (event.key === 'Enter') element(buttonId).click();
   });
 }
 
