@@ -9,6 +9,12 @@ export interface BannerServer {
   readonly url: string;
   readonly addresses: readonly string[];
   readonly socketPath: string | null;
+  /** Of the public listener, if Postern made it. */
+  readonly certificate: {
+    readonly fingerprint: string;
+    readonly file: string;
+    readonly isNew: boolean;
+  } | null;
   /** Null once somebody administers. */
   readonly claimUrl: string | null;
   readonly providers: readonly { readonly id: string; readonly source: string }[];
@@ -25,6 +31,11 @@ export function printBanner(context: CliContext, server: BannerServer, settings:
   };
   row('addresses', server.addresses.join(', '));
   if (server.socketPath !== null) row('socket', server.socketPath);
+  if (server.certificate !== null) {
+    const { fingerprint, file, isNew } = server.certificate;
+    row('TLS', `${isNew ? 'a new' : 'its own'} self-signed certificate: clients trust ${file}`);
+    row('', `SHA-256 ${fingerprint}`);
+  }
   row('state', settings.stateDir);
   if (settings.settingsFileFound) row('settings', settings.settingsFile);
   row('document', settings.config === null ? 'in the store' : `${settings.config} (watched)`);

@@ -95,7 +95,10 @@ async function readCodes(session: Session, api: ApiClient, id: string, signal: A
     try {
       await confirm(api, id, line.trim());
     } catch (error) {
-      printNote(session.context, `postern: ${describeError(error)}`);
+      printNote(
+        session.context,
+        `postern: ${error instanceof CliFailure ? error.message : describeError(error)}`,
+      );
     }
   }
 }

@@ -17,4 +17,14 @@ if (first !== 'serve' && first !== 'run') {
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
-process.exitCode = await runCli(process.argv.slice(2), systemContext(controller.signal));
+const exitCode = await runCli(process.argv.slice(2), systemContext(controller.signal));
+// Ended by hand: a start that failed half-way, or a terminal that is still read, would keep the process.
+await Promise.all([drained(process.stdout), drained(process.stderr)]);
+process.exit(exitCode);
+
+/** Once everything written so far has left the process. */
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write('', () => resolve());
+  });
+}

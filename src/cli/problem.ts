@@ -32,7 +32,10 @@ export function problemFailure(answer: ProblemAnswer): CliFailure {
   const details = [...listAt(body, 'problems'), ...listAt(body, 'errors')].flatMap((detail) => {
     const text = textAt(detail, 'message');
     const place = textAt(detail, 'path') ?? textAt(detail, 'field');
-    return text === null ? [] : [place === null || place === '' ? text : `${place}: ${text}`];
+    // Notes did not stand in the way.
+    return text === null || textAt(detail, 'severity') === 'note'
+      ? []
+      : [place === null || place === '' ? text : `${place}: ${text}`];
   });
   const url = textAt(body, 'presence_url');
   const fix = [

@@ -18,6 +18,7 @@ import { readServerFile, serverFilePath } from './connection.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, CliFailure } from './failure.ts';
 import { paint, printJson } from './output.ts';
+import { refuseDebugger } from './refuse-debugger.ts';
 import { ADMIN_RESET_FILE } from './reset-file.ts';
 import { addExamples, type Session } from './session.ts';
 import { awaitStop } from './stop-signal.ts';
@@ -49,8 +50,8 @@ function optionOf(name: string, spec: SettingSpec): Option {
   const help = `${spec.doc.replaceAll('`', '')} Default: ${spec.fallback}${environment}`;
   if (spec.kind === booleanKind) return new Option(flag, help);
   if (!spec.kind.name.startsWith('list')) return new Option(`${flag} <value>`, help);
-  return new Option(`${flag} <value>`, help).argParser((value, before: readonly string[] = []) => [
-    ...before,
+  return new Option(`${flag} <value>`, help).argParser((value, before: readonly string[] | undefined) => [
+    ...(before ?? []),
     value,
   ]);
 }
@@ -64,21 +65,27 @@ async function serve(session: Session, flags: ServeFlags): Promise<void> {
     write: (line) => context.stderr.write(line),
     now: () => context.clock.now(),
   });
+  refuseDebugger((text) => logger.warn(text));
   const resetFile = join(settings.stateDir, ADMIN_RESET_FILE);
   const resetAdmins = existsSync(resetFile);
   const server = await start(context, settings, logger, resetAdmins);
+  // Before anything is printed: whoever reads it may send a signal at once.
+  const stop = awaitStop();
   // Only now: a start that failed must not lose the wish.
   if (resetAdmins) rmSync(resetFile, { force: true });
   const serverFile = writeServerFile(settings.stateDir, server);
   if (flags.json === true) printJson(context, bannerData(server, settings));
   else printBanner(context, server, settings);
   try {
-    const stop = awaitStop();
     const signal = await stop.first;
-    context.stderr.write(
-      `${paint(context, context.stderr, 'dim', `postern: ${signal}, finishing what is under way (again to stop at once)`)}\n`,
-    );
-    await Promise.race([server.close(DRAIN_MS), stop.second.then(() => server.close(0))]);
+    const words = `postern: ${signal}, finishing what is under way (again to stop at once)`;
+    context.stderr.write(`${paint(context, context.stderr, 'dim', words)}\n`);
+    const isDone = await Promise.race([
+      server.close(DRAIN_MS).then(() => true),
+      stop.second.then(() => false),
+    ]);
+    // As after a crash: the recorder loses no more than its bound.
+    if (!isDone) session.end(EXIT.failed);
   } finally {
     rmSync(serverFile, { force: true });
   }
@@ -86,16 +93,14 @@ async function serve(session: Session, flags: ServeFlags): Promise<void> {
 
 function loadSettings(context: CliContext, flags: ServeFlags): OperatorSettings {
   const { json: _json, ...named } = flags;
-  const input = {
+  return loadOperatorSettings({
     flags: named,
     env: context.env,
     platform: context.platform,
     homedir: context.homedir,
     cwd: process.cwd(),
-    files: settingsFiles,
-    readFile: settingsFiles.readFile,
-  };
-  return loadOperatorSettings(input);
+    readFile: (path) => settingsFiles.readFile(path),
+  });
 }
 
 async function start(
@@ -154,6 +159,10 @@ function bannerData(server: RunningServer, settings: OperatorSettings): unknown 
     url: server.url,
     addresses: server.addresses,
     socket: server.socketPath,
+    certificate:
+      server.certificate === null
+        ? null
+        : { sha256: server.certificate.fingerprint, file: server.certificate.file },
     claim_url: server.claimUrl,
     state_dir: settings.stateDir,
     providers: server.providers,

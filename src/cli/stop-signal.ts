@@ -4,6 +4,8 @@ export interface StopSignals {
   readonly first: Promise<NodeJS.Signals>;
   /** Once the first was given. */
   readonly second: Promise<NodeJS.Signals>;
+  /** Gives the signals back to the system. */
+  forget(): void;
 }
 
 /** One Ctrl-C can arrive twice, from the terminal and from a parent that hands it on: 500 ms are one wish. */
@@ -24,5 +26,12 @@ export function awaitStop(now: () => number = () => performance.now()): StopSign
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-  return { first: first.promise, second: second.promise };
+  return {
+    first: first.promise,
+    second: second.promise,
+    forget() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    },
+  };
 }

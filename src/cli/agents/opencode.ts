@@ -17,6 +17,8 @@ export const opencode: Agent = {
       XDG_STATE_HOME: join(home, 'state'),
       XDG_CACHE_HOME: join(home, 'cache'),
       OPENCODE_CONFIG: join(home, 'opencode.json'),
+      // It fetches the provider's package with npm, whose cache would else be the user's.
+      npm_config_cache: join(home, 'cache', 'npm'),
       OPENCODE_DISABLE_AUTOUPDATE: '1',
       OPENCODE_DISABLE_MODELS_FETCH: '1',
       OPENCODE_DISABLE_LSP_DOWNLOAD: '1',

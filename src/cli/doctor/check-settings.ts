@@ -36,16 +36,14 @@ export function checkSettings(stateDir: string, context: CliContext): readonly F
 
 function load(stateDir: string, context: CliContext): OperatorSettings | AppError {
   try {
-    const input = {
+    return loadOperatorSettings({
       flags: { stateDir },
       env: context.env,
       platform: context.platform,
       homedir: context.homedir,
       cwd: process.cwd(),
-      files: settingsFiles,
-      readFile: settingsFiles.readFile,
-    };
-    return loadOperatorSettings(input);
+      readFile: (path) => settingsFiles.readFile(path),
+    });
   } catch (error) {
     if (error instanceof AppError) return error;
     throw error;
