@@ -1,5 +1,5 @@
 /** The composition root: the only place that constructs and wires the parts of a running Postern. */
-import { networkInterfaces, homedir } from 'node:os';
+import { networkInterfaces, homedir, type NetworkInterfaceInfo } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import { createApi, type Api } from './api/index.ts';
 import { systemClock, type Clock } from './base/clock.ts';
@@ -7,10 +7,18 @@ import type { Logger } from './base/log.ts';
 import { systemRandom, type Random } from './base/random.ts';
 import { openDoors, type Doors } from './composition/doors.ts';
 import { createFront } from './composition/front.ts';
+import { fullCollection, releaseIdleMemory } from './composition/idle-memory.ts';
 import { openListeners, type OpenListeners } from './composition/listeners.ts';
 import { findLocalServers, listeningOwner } from './composition/local-servers.ts';
-import { ensureAdmins, ensureStarterGrant, forgetAdmins, openState, type State } from './composition/open-state.ts';
+import {
+  ensureAdmins,
+  ensureStarterGrant,
+  forgetAdmins,
+  openState,
+  type State,
+} from './composition/open-state.ts';
 import { openOutbound, type Outbound } from './composition/outbound.ts';
+import { renderLoad } from './composition/load-metrics.ts';
 import { watchRevocations } from './composition/revocations.ts';
 import { findProviders, type FoundProvider, type OperatorSettings } from './config/index.ts';
 import { constantTimeEqual, sha256 } from './crypto/index.ts';
@@ -19,9 +27,11 @@ import { openDocuments, type Documents } from './gateway/documents/index.ts';
 import {
   createActiveExchanges,
   createBodyBudget,
+  createLargeBodies,
   listModels,
   loadOwners,
   type GatewayParts,
+  type LargeBodies,
   type PosternEvents,
 } from './gateway/index.ts';
 import { createEcho, createPriceBook, type PriceBook } from './llm/index.ts';
@@ -38,12 +48,24 @@ export interface StartOptions {
   readonly announce: (text: string) => void;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Addresses of this machine that other devices reach. Default: those of its interfaces, loopback and link-local left out. */
+  readonly networkAddresses?: () => readonly string[];
 }
 
 export interface RunningServer {
   /** For people and clients on this machine: `http://127.0.0.1:8080`. */
   readonly url: string;
+  /** What is open now: `127.0.0.1:8080` of this machine, `https://192.0.2.2:8080` beyond it. */
   readonly addresses: readonly string[];
+  /** Of the public listener, if Postern made it: what clients must be told to trust. */
+  readonly certificate: {
+    /** SHA-256: `AB:CD:…`. */
+    readonly fingerprint: string;
+    /** PEM. */
+    readonly file: string;
+    /** It was made at this start. */
+    readonly isNew: boolean;
+  } | null;
   readonly socketPath: string | null;
   /** One-time link that makes the first admin; null once somebody administers. */
   readonly claimUrl: string | null;
@@ -100,8 +122,20 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     random,
     logger,
   });
-  const stopWatching = watchRevocations({ active: gateway.active, doors, vault: state.vault, documents });
-  return serve({ options, state, documents, gateway, doors, outbound, found, stopWatching });
+  const stopWatching = watchRevocations({
+    active: gateway.active,
+    doors,
+    vault: state.vault,
+    documents,
+    clock,
+  });
+  const parts = { options, state, documents, gateway, doors, outbound, found, stopWatching };
+  try {
+    return await serve(parts);
+  } catch (error) {
+    await closeParts(parts);
+    throw error;
+  }
 }
 
 function offerFoundKey({ vault }: State, { id, baseUrl, header, secret, envName }: FoundProvider): void {
@@ -110,7 +144,17 @@ function offerFoundKey({ vault }: State, { id, baseUrl, header, secret, envName 
 }
 
 function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
+  return interfaceAddresses().map(({ address }) => address);
+}
+
+function networkAddresses(): string[] {
+  return interfaceAddresses()
+    .filter(({ internal, address }) => !internal && !/^(?:fe[89ab]|169\.254\.)/i.test(address))
+    .map(({ address }) => address);
+}
+
+function interfaceAddresses(): NetworkInterfaceInfo[] {
+  return Object.values(networkInterfaces()).flatMap((list) => list ?? []);
 }
 
 interface GatewayInput {
@@ -131,7 +175,11 @@ async function createGateway(input: GatewayInput): Promise<ServerGateway> {
     clock,
     random,
     logger,
-    limits: { bodyMaxBytes: settings.limits.bodyMaxBytes, captureMaxBytes: CAPTURE_MAX_BYTES },
+    limits: {
+      bodyMaxBytes: settings.limits.bodyMaxBytes,
+      captureMaxBytes: CAPTURE_MAX_BYTES,
+      readerIdleMs: settings.timeouts.idleMs,
+    },
     policy: documents,
     vault: state.vault,
     providers: createProviders({
@@ -143,7 +191,7 @@ async function createGateway(input: GatewayInput): Promise<ServerGateway> {
         readFile: (path) => readFile(path, 'utf8'),
         fetchAwsMetadata: settings.ambientCredentials.includes('aws') ? outbound.fetchMetadata : null,
         fetchGcpMetadata: settings.ambientCredentials.includes('gcp') ? outbound.fetchMetadata : null,
-        trustedOrigins: new Set(),
+        trustedOrigins: new Set(settings.credentialOrigins),
       },
     }),
     upstreams: outbound.upstreams,
@@ -151,15 +199,21 @@ async function createGateway(input: GatewayInput): Promise<ServerGateway> {
     prices,
     owners: await loadOwners(state.store, TAILNET, logger),
     recorder,
-    events: createEventBus<PosternEvents>((error) => logger.error('an event listener failed', { error: String(error) })),
+    events: createEventBus<PosternEvents>((error) =>
+      logger.error('an event listener failed', { error: String(error) }),
+    ),
     active: createActiveExchanges(),
     bodyBudget: createBodyBudget(BODIES_HELD_MAX_BYTES),
-    models: { list: (access) => listModels({ policy: documents.current(), access, prices, now: clock.now() }) },
+    largeBodies: createLargeBodies({ logger }),
+    models: {
+      list: (access) => listModels({ policy: documents.current(), access, prices, now: clock.now() }),
+    },
   };
 }
 
 interface ServerGateway extends GatewayParts {
   readonly recorder: ReturnType<typeof createRecorder>;
+  readonly largeBodies: LargeBodies;
 }
 
 interface ServeInput {
@@ -175,23 +229,49 @@ interface ServeInput {
 
 async function serve(input: ServeInput): Promise<RunningServer> {
   const { options, documents, gateway, doors, found } = input;
-  const listeners = await openListeners({ settings: options.settings, env: options.env });
+  const listeners = await openListeners({
+    settings: options.settings,
+    env: options.env,
+    localApi: doors.localApi,
+    networkAddresses: options.networkAddresses ?? networkAddresses,
+    clock: gateway.clock,
+    logger: options.logger,
+  });
   const { api, claimUrl } = await createServerApi(input, listeners);
   listeners.serve(
-    createFront({ gateway, api, identifier: doors.identifier, guards: listeners.guards, isSecure: listeners.isSecure }),
+    createFront({
+      gateway,
+      api,
+      identifier: doors.identifier,
+      guards: listeners.guards,
+      isSecure: listeners.isSecure,
+    }),
   );
+  const stopReleasing = releaseIdleMemory({
+    activity: { underWay: () => gateway.active.count, served: () => gateway.recorder.stats().recorded },
+    collect: fullCollection(),
+  });
   return {
     url: listeners.url,
-    addresses: listeners.addresses,
+    get addresses() {
+      return listeners.addresses();
+    },
+    certificate: listeners.certificate,
     socketPath: listeners.socketPath,
     claimUrl,
-    providers: [...documents.current().providers.values()].map(({ id }) => ({ id, source: sourceOf(id, found) })),
+    providers: [...documents.current().providers.values()].map(({ id }) => ({
+      id,
+      source: sourceOf(id, found),
+    })),
     capture: 'full',
     warnings: documents
       .problems()
       .filter(({ severity }) => severity !== 'note')
       .map(({ message }) => message),
-    close: (drainMs) => close(input, listeners, api, drainMs),
+    close: (drainMs) => {
+      stopReleasing();
+      return close(input, listeners, api, drainMs);
+    },
   };
 }
 
@@ -206,6 +286,7 @@ async function createServerApi(
 ): Promise<{ readonly api: Api; readonly claimUrl: string | null }> {
   const { adminToken: given } = options.settings;
   const adminToken = given === null ? null : sha256(Buffer.from(given.reveal()));
+  const pricing = gateway.prices.pricing(gateway.clock.now()).map((entry) => ({ ...entry, model: entry.id }));
   const api = createApi({
     tailnet: TAILNET,
     version: VERSION,
@@ -213,16 +294,22 @@ async function createServerApi(
     store: state.store,
     policy: documents,
     documents,
-    namesAdmin: () => documents.current().document.grants.some(({ capabilities }) => capabilities.some(({ role }) => role === 'admin')),
+    namesAdmin: () =>
+      documents
+        .current()
+        .document.grants.some(({ capabilities }) => capabilities.some(({ role }) => role === 'admin')),
     isBreakGlass: (text) => adminToken !== null && constantTimeEqual(sha256(Buffer.from(text)), adminToken),
     vault: state.vault,
     tokens: doors.tokens,
-    pricing: () => gateway.prices.pricing(gateway.clock.now()).map((entry) => ({ ...entry, model: entry.id })),
+    pricing: () => pricing,
     models: (caller) => gateway.models.list(documents.current().accessOf(caller)),
     recorder: gateway.recorder,
     bus: gateway.events,
+    moreMetrics: () => renderLoad(gateway.active.count, gateway.bodyBudget.heldBytes),
     mayMintRunToken: (caller) => process.platform !== 'linux' && caller.door === 'local',
     announce: options.announce,
+    onRevoked: (listener) =>
+      doors.onRevoked((revocation) => listener((caller) => revocation.matches(caller))),
     clock: gateway.clock,
     random: gateway.random,
     logger: options.logger,
@@ -231,19 +318,25 @@ async function createServerApi(
 }
 
 async function close(input: ServeInput, listeners: OpenListeners, api: Api, drainMs: number): Promise<void> {
-  const { state, documents, gateway, doors, outbound } = input;
+  const { gateway } = input;
   api.close();
   const closing = listeners.close(drainMs);
   if (!(await gateway.active.drained(drainMs))) {
     gateway.active.cut(() => true, 'shutting_down', 'the server is stopping');
   }
   await closing;
+  await closeParts(input);
+}
+
+/** All but the listeners; also what a start that fails leaves behind. */
+async function closeParts(input: ServeInput): Promise<void> {
+  const { state, documents, gateway, doors, outbound } = input;
   input.stopWatching();
   documents.close();
   await doors.close();
   await outbound.upstreams.close({ abort: true });
+  await gateway.largeBodies.close();
   await gateway.owners.flush();
   await gateway.recorder.close();
   await state.store.close();
 }
-

@@ -18,20 +18,24 @@ import {
   createTokens,
   type Door,
   type Identifier,
+  type LocalApi,
   type Revocation,
   type TailscaledDoor,
   type Tokens,
 } from '../doors/index.ts';
+import type { Caller } from '../identity/index.ts';
 import type { Store } from '../store/index.ts';
 import type { Outbound } from './outbound.ts';
 
 export interface Doors {
   readonly identifier: Identifier;
   readonly tokens: Tokens;
-  /** Null where the operator did not enable it. */
-  readonly tailscaled: TailscaledDoor | null;
+  /** The host's tailscaled, where a door or a listener needs it. */
+  readonly localApi: LocalApi | null;
   /** Called when somebody's right to be here ends; returns the function that ends the subscription. */
   onRevoked(listener: (revocation: Revocation) => void): () => void;
+  /** Called when the network gives a caller other groups or capabilities than before. */
+  onCallerChanged(listener: (caller: Caller) => void): () => void;
   close(): Promise<void>;
 }
 
@@ -60,35 +64,76 @@ export async function openDoors(options: OpenDoorsOptions): Promise<Doors> {
     ownAddresses: options.ownAddresses,
     overflowUid: await readOverflowUid(),
   });
-  const tokens = await createTokens({ store, hashKey: options.keyring.key(KEY_LABELS.tokenHash), tailnet, clock, random, logger });
+  const tokens = await createTokens({
+    store,
+    hashKey: options.keyring.key(KEY_LABELS.tokenHash),
+    tailnet,
+    clock,
+    random,
+    logger,
+  });
   const { enabled, socket } = settings.doors.tailscaled;
-  const tailscaled = enabled ? createTailscaledDoor({ api: createLocalApi({ socketPath: socket }), tailnet, clock, logger }) : null;
-  const onTailnet: readonly Door[] = tailscaled === null ? [] : [tailscaled, local];
+  const localApi =
+    enabled || settings.doors.serve.listen !== null ? createLocalApi({ socketPath: socket }) : null;
+  const tailscaled =
+    enabled && localApi !== null ? createTailscaledDoor({ api: localApi, tailnet, clock, logger }) : null;
+  tailscaled?.start();
   const identifier = createIdentifier({
-    doors: { loopback: [local], socket: [local], tailnet: onTailnet, serve: [createServeDoor({ tailnet })], public: [] },
+    doors: {
+      loopback: tailscaled === null ? [local] : [peersOnLoopback(tailscaled), local],
+      socket: [local],
+      tailnet: tailscaled === null ? [] : [tailscaled, local],
+      serve: [createServeDoor({ tailnet })],
+      public: [],
+    },
     tokens,
     jwt:
       settings.doors.jwt.length === 0
         ? null
-        : createJwtVerifier({ issuers: settings.doors.jwt, fetchJson: options.outbound.fetchJson, clock, tailnet }),
+        : createJwtVerifier({
+            issuers: settings.doors.jwt,
+            fetchJson: options.outbound.fetchJson,
+            clock,
+            tailnet,
+          }),
     breakGlass: settings.adminToken,
     tailnet,
   });
   return {
     identifier,
     tokens,
-    tailscaled,
+    localApi,
+    onCallerChanged: (listener) => tailscaled?.onChanged(listener) ?? (() => undefined),
     onRevoked(listener) {
-      const stops = [tokens.onRevoked(listener), ...(tailscaled === null ? [] : [tailscaled.onRevoked(listener)])];
+      const stops = [
+        tokens.onRevoked(listener),
+        ...(tailscaled === null ? [] : [tailscaled.onRevoked(listener)]),
+      ];
       return () => {
         for (const stop of stops) stop();
       };
     },
     async close() {
       await tokens.close();
-      await tailscaled?.close();
+      tailscaled?.close();
+      localApi?.close();
       await owners?.close();
     },
+  };
+}
+
+/**
+ * A tailscaled without a network device hands its peers' connections on to loopback, where they
+ * would look like those of the daemon's own user. There, and only there, it is asked first; for
+ * other connections it knows nobody, and they are `local` as ever.
+ */
+function peersOnLoopback(tailscaled: TailscaledDoor): Door {
+  return {
+    name: 'tailscaled',
+    identify: (facts, rawHeaders) =>
+      tailscaled.self?.userspace === true
+        ? tailscaled.identify(facts, rawHeaders)
+        : { kind: 'none', why: 'tailscaled hands no connections on to loopback' },
   };
 }
 

@@ -6,26 +6,40 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { newId } from '../base/ids.ts';
 import type { Api } from '../api/index.ts';
 import type { Identifier, IdentifyResult, ListenerKind } from '../doors/index.ts';
-import { Refused, refuse, runLlm, type Exchange, type GatewayParts, type ReasonCode } from '../gateway/index.ts';
+import {
+  Refused,
+  refuse,
+  runLlm,
+  toRefused,
+  type Exchange,
+  type GatewayParts,
+  type ReasonCode,
+} from '../gateway/index.ts';
 import type { RequestGuard } from '../net/index.ts';
+import { createStrangerLog } from './stranger-log.ts';
 
 export interface FrontParts {
   readonly gateway: GatewayParts;
   readonly api: Api;
   readonly identifier: Identifier;
   readonly guards: Readonly<Record<ListenerKind, RequestGuard>>;
-  /** The connection of this listener is encrypted as the client sees it. */
-  readonly isSecure: (listener: ListenerKind) => boolean;
+  /** The connection of this request is encrypted as its client sees it. */
+  readonly isSecure: (listener: ListenerKind, req: IncomingMessage) => boolean;
 }
 
 export type Front = (req: IncomingMessage, res: ServerResponse, listener: ListenerKind) => void;
 
 /** Paths that answer without knowing who asks: they tell nothing but that a process runs. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
+/** Strangers write as much as they like; the log does not. */
+const LOGGED_PATH_MAX_CHARS = 200;
 /** Pages that a link in a terminal or mail opens; they only show, deciding is a POST. */
 const LINKABLE_PATHS = new Set(['/', '/claim', '/presence']);
 
 export function createFront(parts: FrontParts): Front {
+  const refusedStranger = createStrangerLog(parts.gateway.logger, parts.gateway.clock);
+  const serve = (exchange: Exchange, isLlm: boolean, identity: IdentifyResult): void =>
+    serveIdentified(parts, exchange, { isLlm, identity, refusedStranger });
   return (req, res, listener) => {
     const exchange = toExchange(parts.gateway, { req, res, listener });
     const isLlm = !parts.api.owns(exchange.path);
@@ -36,16 +50,33 @@ export function createFront(parts: FrontParts): Front {
       jsonWrites: !isLlm,
       linkable: LINKABLE_PATHS.has(exchange.path),
     });
-    if (!guard.ok) return refuse(exchange, new Refused(GUARD_REASONS[guard.code], guard.message), null);
-    if (req.headers.upgrade !== undefined && req.headers.connection?.toLowerCase().includes('upgrade') === true && isLlm) {
+    if (!guard.ok) return refuseEarly(parts, exchange, new Refused(GUARD_REASONS[guard.code], guard.message));
+    if (listener === 'public' && !isLlm && exchange.path !== '/healthz') {
+      return refuse(exchange, new Refused('path_unknown', 'this listener serves models only'), null);
+    }
+    if (
+      req.headers.upgrade !== undefined &&
+      req.headers.connection?.toLowerCase().includes('upgrade') === true &&
+      isLlm
+    ) {
       return refuse(exchange, new Refused('websocket_unsupported', 'this path has no WebSocket'), null);
     }
     if (OPEN_PATHS.has(exchange.path)) return toApi(parts, exchange, null);
     const identity = parts.identifier.identify(req, listener);
     if (identity instanceof Promise) {
-      void identity.then((result) => serve(parts, exchange, { isLlm, identity: result }));
-    } else serve(parts, exchange, { isLlm, identity });
+      void identity.then(
+        (result) => serve(exchange, isLlm, result),
+        (error: unknown) => refuseFault(parts, exchange, error),
+      );
+    } else serve(exchange, isLlm, identity);
   };
+}
+
+/** A door answers, it does not throw; one that does anyway must not end the process, nor let anybody in. */
+function refuseFault({ gateway }: FrontParts, exchange: Exchange, error: unknown): void {
+  const refused = toRefused(error);
+  gateway.logger.error('a door failed', { request: exchange.id, detail: refused.detail });
+  refuse(exchange, refused, null);
 }
 
 const GUARD_REASONS = {
@@ -59,7 +90,9 @@ function toExchange(gateway: GatewayParts, input: Pick<Exchange, 'req' | 'res' |
   const url = input.req.url ?? '/';
   const mark = url.indexOf('?');
   return {
-    ...input,
+    req: input.req,
+    res: input.res,
+    listener: input.listener,
     id: newId('req', gateway.clock, gateway.random),
     startedAt: gateway.clock.now(),
     startedMark: gateway.clock.monotonicMs(),
@@ -68,20 +101,37 @@ function toExchange(gateway: GatewayParts, input: Pick<Exchange, 'req' | 'res' |
   };
 }
 
-function serve(parts: FrontParts, exchange: Exchange, found: { readonly isLlm: boolean; readonly identity: IdentifyResult }): void {
-  const { identity } = found;
+interface Identified {
+  readonly isLlm: boolean;
+  readonly identity: IdentifyResult;
+  readonly refusedStranger: ReturnType<typeof createStrangerLog>;
+}
+
+function serveIdentified(parts: FrontParts, exchange: Exchange, found: Identified): void {
+  const { identity, refusedStranger } = found;
+  // The API knows the operator's break-glass token itself, and refuses whoever else has no identity.
+  if (!identity.ok && !found.isLlm && identity.code === 'no_identity') return toApi(parts, exchange, null);
   if (!identity.ok) {
-    parts.gateway.logger.info('refused a stranger', {
+    refusedStranger({
       request: exchange.id,
       listener: exchange.listener,
-      path: exchange.path,
+      path: exchange.path.slice(0, LOGGED_PATH_MAX_CHARS),
       reason: identity.reason,
       why: identity.why,
     });
-    return refuse(exchange, new Refused(identity.code, identity.message, { status: identity.status }), null);
+    const refused = new Refused(identity.code, identity.message, { status: identity.status });
+    return refuseEarly(parts, exchange, refused);
   }
   if (!found.isLlm) return toApi(parts, exchange, identity.caller);
   void runLlm(parts.gateway, exchange, identity.caller);
+}
+
+/** Each surface says no in its own words: a client of the API reads RFC 9457, an SDK its dialect. */
+function refuseEarly(parts: FrontParts, exchange: Exchange, refused: Refused): void {
+  if (!parts.api.owns(exchange.path)) return refuse(exchange, refused, null);
+  const { req, res, id } = exchange;
+  const detail = `${refused.message}. ${refused.help}`;
+  parts.api.refuse(req, res, { requestId: id, status: refused.status, code: refused.code, detail });
 }
 
 function toApi(parts: FrontParts, exchange: Exchange, caller: Parameters<Api['handle']>[2]['caller']): void {
@@ -89,6 +139,6 @@ function toApi(parts: FrontParts, exchange: Exchange, caller: Parameters<Api['ha
     requestId: exchange.id,
     caller,
     listener: exchange.listener,
-    secure: parts.isSecure(exchange.listener),
+    secure: parts.isSecure(exchange.listener, exchange.req),
   });
 }

@@ -1,105 +1,232 @@
-/** The listeners of a process and what each accepts (DESIGN section 4). Public listeners come with the network. */
-import { readFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+/** The listeners of a process and what each accepts (DESIGN section 4). */
+import type { IncomingMessage } from 'node:http';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
 import type { OperatorSettings } from '../config/index.ts';
-import type { ListenerKind } from '../doors/index.ts';
-import { createListener, createRequestGuard, loopbackHosts, socketPathFor, type Listener, type RequestGuard, type TlsMaterial } from '../net/index.ts';
+import type { ListenerKind, LocalApi, SelfNode } from '../doors/index.ts';
+import {
+  createListener,
+  createRequestGuard,
+  type Listener,
+  type ListenerLimits,
+  loopbackHosts,
+  type RequestGuard,
+  socketPathFor,
+} from '../net/index.ts';
 import type { Front } from './front.ts';
+import { createGate, type Gate } from './gate.ts';
+import { bracketed, hostsAt, withShortName } from './host-names.ts';
+import {
+  isPublicPlain,
+  openPublicListener,
+  type PublicListener,
+  wantsPublicListener,
+} from './public-listener.ts';
+import { openTailnetListener, type TailnetListener } from './tailnet-listener.ts';
+import { followTailnet } from './tailnet-self.ts';
+import { openOwnCertificate, type OwnCertificate } from './tls/own-files.ts';
 
 export interface OpenListeners {
   /** For clients on this machine. */
   readonly url: string;
   /** For links that people open: passkeys need a name, not an address. */
   readonly consoleUrl: string;
-  readonly addresses: readonly string[];
+  /** What is open now: `127.0.0.1:8080` of this machine, `https://192.0.2.2:8080` beyond it. */
+  readonly addresses: () => readonly string[];
   readonly socketPath: string | null;
+  /** Of the self-signed certificate of the public listener; null where there is none. */
+  readonly certificate: {
+    readonly fingerprint: string;
+    readonly file: string;
+    readonly isNew: boolean;
+  } | null;
   readonly guards: Readonly<Record<ListenerKind, RequestGuard>>;
-  readonly isSecure: (listener: ListenerKind) => boolean;
+  /** The connection of this request is encrypted as its client sees it. */
+  readonly isSecure: (listener: ListenerKind, req: IncomingMessage) => boolean;
   /** From now on requests are served; those that came before wait. */
   serve(front: Front): void;
   close(drainMs: number): Promise<void>;
 }
 
-interface OpenOptions {
+export interface OpenListenersOptions {
   readonly settings: OperatorSettings;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The host's tailscaled; null where nothing needs it. */
+  readonly localApi: LocalApi | null;
+  /** Addresses of this machine that other devices reach, now. */
+  readonly networkAddresses: () => readonly string[];
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
-export async function openListeners({ settings, env }: OpenOptions): Promise<OpenListeners> {
+export async function openListeners(options: OpenListenersOptions): Promise<OpenListeners> {
+  const { settings, env } = options;
   const gate = createGate();
-  const limits = { headerMaxBytes: settings.limits.headerMaxBytes, connectionsMax: settings.limits.connectionsMax };
-  const tls = readTls(settings);
-  const main = createListener({ onRequest: gate.on(settings.listen.loopback ? 'loopback' : 'tailnet'), limits, ...(tls === null ? {} : { tls }) });
+  const { headerMaxBytes, connectionsMax } = settings.limits;
+  const { headersMs, requestMs } = settings.timeouts;
+  const limits = { headerMaxBytes, connectionsMax, headersMs, requestMs };
+  const opened: { close(drainMs: number): Promise<void> }[] = [];
+  const closeAll = async (drainMs: number): Promise<void> => {
+    await Promise.all(opened.splice(0).map((listener) => listener.close(drainMs)));
+  };
+  try {
+    const local = await openLocal(settings, env, { gate, limits, opened });
+    const guards = createGuards(settings, local.port);
+    const beyond = await openBeyond(options, { gate, limits, opened, port: local.port, guards });
+    return {
+      url: `http://${local.host}:${local.port}`,
+      consoleUrl: `http://localhost:${local.port}`,
+      addresses: () => [...local.addresses, ...(beyond.tailnet?.urls ?? []), ...(beyond.open?.urls ?? [])],
+      socketPath: local.socketPath,
+      certificate: beyond.open?.selfSigned ?? null,
+      guards,
+      isSecure,
+      serve: (front) => gate.open(front),
+      close: closeAll,
+    };
+  } catch (error) {
+    /* A start that fails leaves nothing open behind. */
+    await closeAll(0);
+    throw error;
+  }
+}
+
+interface Opening {
+  readonly gate: Gate;
+  readonly limits: Partial<ListenerLimits>;
+  /** What is to be closed with the process, in any order. */
+  readonly opened: { close(drainMs: number): Promise<void> }[];
+}
+
+interface LocalListeners {
+  /** As in a URL. */
+  readonly host: string;
+  readonly port: number;
+  readonly addresses: readonly string[];
+  readonly socketPath: string;
+}
+
+/** Loopback, whatever `listen` says beyond it: administration begins here. And the socket, and the one behind serve. */
+async function openLocal(
+  settings: OperatorSettings,
+  env: OpenListenersOptions['env'],
+  { gate, limits, opened }: Opening,
+): Promise<LocalListeners> {
+  const { listen, doors, stateDir } = settings;
+  const loopback = createListener({ onRequest: gate.on('loopback'), limits });
+  opened.push(loopback);
+  const isNamed = listen.loopback && listen.host !== 'localhost';
+  const port = isNamed ? await loopback.listenTcp(listen) : await loopback.listenLoopback(listen.port);
   const socket = createListener({ onRequest: gate.on('socket'), limits });
-  const port = settings.listen.host === 'localhost' ? await main.listenLoopback(settings.listen.port) : await main.listenTcp(settings.listen);
-  const opened: Listener[] = [main, socket];
-  const socketPath = socketPathFor(settings.stateDir, env);
+  opened.push(socket);
+  const socketPath = socketPathFor(stateDir, env);
   await socket.listenUnix(socketPath);
-  if (settings.doors.serve.listen !== null) opened.push(await openServe(settings.doors.serve.listen, gate));
+  const tcp: Listener[] = [loopback];
+  if (doors.serve.listen !== null) {
+    const serve = createListener({ onRequest: gate.on('serve'), limits });
+    opened.push(serve);
+    tcp.push(serve);
+    if ('socketPath' in doors.serve.listen) await serve.listenUnix(doors.serve.listen.socketPath);
+    else await serve.listenTcp(doors.serve.listen);
+  }
+  const host = isNamed ? bracketed(listen.host) : '127.0.0.1';
+  return { host, port, addresses: tcp.flatMap((listener) => listener.addresses), socketPath };
+}
 
-  const scheme = tls === null ? 'http' : 'https';
-  const hosts = [...loopbackHosts(port), ...settings.hosts];
-  const named = [...settings.hosts, ...ownNames(settings, port)];
+function createGuards(settings: OperatorSettings, port: number): Record<ListenerKind, RequestGuard> {
+  const local = localHosts(settings, port);
   return {
-    url: `${scheme}://${settings.listen.host === 'localhost' ? '127.0.0.1' : bracketed(settings.listen.host)}:${port}`,
-    consoleUrl: `${scheme}://localhost:${port}`,
-    addresses: opened.flatMap((listener) => listener.addresses).filter((address) => address !== socketPath),
-    socketPath,
-    guards: {
-      loopback: createRequestGuard({ hosts, scheme }),
-      socket: createRequestGuard({ hosts: [...hosts, 'localhost', 'postern'], scheme: 'http' }),
-      tailnet: createRequestGuard({ hosts: [...hosts, ...named], scheme }),
-      serve: createRequestGuard({ hosts: named, scheme: 'either' }),
-      public: createRequestGuard({ hosts: named, scheme: 'https' }),
-    },
-    isSecure: (listener) => listener === 'serve' || (tls !== null && listener !== 'socket'),
-    serve: (front) => gate.open(front),
-    async close(drainMs) {
-      await Promise.all(opened.map((listener) => listener.close(drainMs)));
-    },
+    loopback: createRequestGuard({ hosts: local, scheme: 'http' }),
+    socket: createRequestGuard({ hosts: [...local, 'localhost', 'postern'], scheme: 'http' }),
+    /* Names beyond this machine are known, and set, once the listeners are open. */
+    tailnet: createRequestGuard({ hosts: [], scheme: 'either' }),
+    serve: createRequestGuard({ hosts: serveHosts(settings, null), scheme: 'either' }),
+    public: createRequestGuard({ hosts: [], scheme: isPublicPlain(settings) ? 'either' : 'https' }),
   };
 }
 
-async function openServe(where: NonNullable<OperatorSettings['doors']['serve']['listen']>, gate: Gate): Promise<Listener> {
-  const listener = createListener({ onRequest: gate.on('serve') });
-  if ('socketPath' in where) await listener.listenUnix(where.socketPath);
-  else await listener.listenTcp(where);
-  return listener;
+function localHosts(settings: OperatorSettings, port: number): string[] {
+  const { listen } = settings;
+  const own = listen.loopback && listen.host !== 'localhost' ? [`${bracketed(listen.host)}:${port}`] : [];
+  return [...loopbackHosts(port), ...own, ...hostsAt(settings.hosts, [port])];
 }
 
-interface Gate {
-  on(kind: ListenerKind): (req: IncomingMessage, res: ServerResponse) => void;
-  open(front: Front): void;
+/** Ports on which `tailscale serve` is usually told to listen; it keeps the caller's `Host`. Others belong into `hosts`. */
+const SERVE_PORTS = [80, 443, 8080, 8443, 10_000];
+
+function serveHosts(settings: OperatorSettings, dnsName: string | null): string[] {
+  return hostsAt([...settings.hosts, ...withShortName(dnsName)], SERVE_PORTS);
 }
 
-/** Ports are known before the parts that serve them exist; what arrives in between waits here. */
-function createGate(): Gate {
-  let front: Front | null = null;
-  const waiting: (() => void)[] = [];
-  return {
-    on: (kind) => (req, res) => {
-      if (front !== null) return front(req, res, kind);
-      waiting.push(() => front?.(req, res, kind));
-    },
-    open(opened) {
-      front = opened;
-      for (const serve of waiting.splice(0)) serve();
-    },
+interface Beyond {
+  readonly tailnet: TailnetListener | null;
+  readonly open: PublicListener | null;
+}
+
+/** What other devices reach: the tailnet's addresses, and the public listener. */
+async function openBeyond(
+  options: OpenListenersOptions,
+  opening: Opening & { readonly port: number; readonly guards: Record<ListenerKind, RequestGuard> },
+): Promise<Beyond> {
+  const { settings, clock, logger, localApi } = options;
+  const { gate, limits, opened, port, guards } = opening;
+  const own = settings.tls === null ? null : await openOwn(settings.tls, logger, opened);
+  const onNames = (self: SelfNode, ports: readonly number[]): void => {
+    const names = [...settings.hosts, ...withShortName(self.dnsName), ...self.addresses];
+    guards.tailnet.setHosts(hostsAt(names, ports));
+    if (self.userspace) guards.loopback.setHosts([...localHosts(settings, port), ...hostsAt(names, [port])]);
+    guards.serve.setHosts(serveHosts(settings, self.dnsName));
   };
+  let tailnet: TailnetListener | null = null;
+  if (localApi !== null && settings.doors.tailscaled.enabled) {
+    const onRequest = gate.on('tailnet');
+    tailnet = await openTailnetListener({
+      api: localApi,
+      settings,
+      onRequest,
+      limits,
+      loopbackPort: port,
+      own,
+      onNames,
+      clock,
+      logger,
+    });
+    opened.push(tailnet);
+  } else if (localApi !== null) {
+    const following = await followTailnet({ api: localApi, logger, onAnswer: (self) => onNames(self, []) });
+    opened.push({ close: () => Promise.resolve(following.close()) });
+  }
+  if (!wantsPublicListener(settings)) return { tailnet, open: null };
+  const open = await openPublicListener({
+    settings,
+    port,
+    networkAddresses: () => {
+      const ofTailnet = new Set(tailnet?.self?.addresses);
+      return options.networkAddresses().filter((address) => !ofTailnet.has(address));
+    },
+    own,
+    onRequest: gate.on('public'),
+    limits,
+    onHosts: (hosts) => guards.public.setHosts(hosts),
+    clock,
+    logger,
+  });
+  opened.push(open);
+  return { tailnet, open };
 }
 
-function readTls(settings: OperatorSettings): TlsMaterial | null {
-  if (settings.tls === null) return null;
-  return { cert: readFileSync(settings.tls.certFile, 'utf8'), key: readFileSync(settings.tls.keyFile, 'utf8') };
+async function openOwn(
+  files: NonNullable<OperatorSettings['tls']>,
+  logger: Logger,
+  opened: Opening['opened'],
+): Promise<OwnCertificate> {
+  const own = await openOwnCertificate({ ...files, logger });
+  opened.push({ close: () => Promise.resolve(own.close()) });
+  return own;
 }
 
-/** The address that was asked for is a name of this server too, with and without its port. */
-function ownNames(settings: OperatorSettings, port: number): string[] {
-  const { host } = settings.listen;
-  if (host === 'localhost' || host === '0.0.0.0' || host === '::') return [];
-  return [`${bracketed(host)}:${port}`, bracketed(host)];
-}
-
-function bracketed(host: string): string {
-  return host.includes(':') ? `[${host}]` : host;
+/** Behind serve its proxy says so, and only its own word arrives there. */
+function isSecure(listener: ListenerKind, req: IncomingMessage): boolean {
+  if (listener === 'serve') return req.headers['x-forwarded-proto'] !== 'http';
+  return 'encrypted' in req.socket && req.socket.encrypted === true;
 }

@@ -12,7 +12,8 @@ export interface LocalServer {
   readonly port: number;
 }
 
-interface Probe {
+/** Where a server of one kind listens by default. */
+export interface Probe {
   readonly id: string;
   readonly name: string;
   readonly port: number;
@@ -39,13 +40,15 @@ export interface FindLocalOptions {
   readonly ownerOf: (address: string, port: number) => Promise<number | null>;
   /** Uid of this process. */
   readonly ownUid: number | null;
+  /** Default: the ports that the known servers take. */
+  readonly probes?: readonly Probe[];
 }
 
 /** Accounts below this belong to the system (login.defs SYS_UID_MAX). */
 const SYSTEM_UID_MAX = 999;
 
 export async function findLocalServers(options: FindLocalOptions): Promise<readonly LocalServer[]> {
-  const found = await Promise.all(PROBES.map((probe) => findServer(probe, options)));
+  const found = await Promise.all((options.probes ?? PROBES).map((probe) => findServer(probe, options)));
   return found.filter((server) => server !== null);
 }
 
@@ -75,17 +78,22 @@ async function findServer(probe: Probe, options: FindLocalOptions): Promise<Loca
 /** Model ids, or null where nobody answers in the expected way. */
 function listModels(probe: Probe): Promise<string[] | null> {
   return new Promise((resolve) => {
-    const request = http.get({ host: ADDRESS, port: probe.port, path: probe.path, timeout: PROBE_TIMEOUT_MS }, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > PROBE_MAX_BYTES) request.destroy();
-        else chunks.push(chunk);
-      });
-      response.on('end', () => resolve(response.statusCode === 200 ? modelIds(Buffer.concat(chunks)) : null));
-      response.on('error', () => resolve(null));
-    });
+    const request = http.get(
+      { host: ADDRESS, port: probe.port, path: probe.path, timeout: PROBE_TIMEOUT_MS },
+      (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > PROBE_MAX_BYTES) request.destroy();
+          else chunks.push(chunk);
+        });
+        response.on('end', () =>
+          resolve(response.statusCode === 200 ? modelIds(Buffer.concat(chunks)) : null),
+        );
+        response.on('error', () => resolve(null));
+      },
+    );
     request.on('timeout', () => request.destroy());
     request.on('error', () => resolve(null));
     request.on('close', () => resolve(null));
@@ -95,8 +103,11 @@ function listModels(probe: Probe): Promise<string[] | null> {
 function modelIds(body: Buffer): string[] | null {
   try {
     const parsed: unknown = JSON.parse(body.toString('utf8'));
-    if (parsed === null || typeof parsed !== 'object' || !('data' in parsed) || !Array.isArray(parsed.data)) return null;
-    const ids = parsed.data.map((model: unknown) => (model !== null && typeof model === 'object' && 'id' in model ? model.id : null));
+    if (parsed === null || typeof parsed !== 'object' || !('data' in parsed) || !Array.isArray(parsed.data))
+      return null;
+    const ids = parsed.data.map((model: unknown) =>
+      model !== null && typeof model === 'object' && 'id' in model ? model.id : null,
+    );
     return ids.filter((id): id is string => typeof id === 'string' && id !== '').slice(0, MODELS_MAX);
   } catch {
     return null;

@@ -29,7 +29,7 @@ export interface OpenStateOptions {
 export async function openState(options: OpenStateOptions): Promise<State> {
   const { settings, tailnet, clock, random, logger } = options;
   await ensureStateFolder(settings.stateDir);
-  const master = await ensureMasterKey({ settings, files: settingsFiles, random });
+  const master = ensureMasterKey({ settings, files: settingsFiles, random });
   const keyring = createKeyring(decodeMasterKey(master));
   const store = await openSqliteStore({
     file: join(settings.stateDir, 'postern.db'),
@@ -39,7 +39,14 @@ export async function openState(options: OpenStateOptions): Promise<State> {
     bodyKey: keyring.key(KEY_LABELS.bodySeal),
     bodyHashKey: keyring.key(KEY_LABELS.bodyHash),
   });
-  const vault = await openVault({ store, key: keyring.key(KEY_LABELS.vault), tailnet, clock, random, logger });
+  const vault = await openVault({
+    store,
+    key: keyring.key(KEY_LABELS.vault),
+    tailnet,
+    clock,
+    random,
+    logger,
+  });
   return { keyring, store, vault, spillFile: join(settings.stateDir, 'unwritten-rows.jsonl') };
 }
 
@@ -49,7 +56,10 @@ async function ensureStateFolder(path: string): Promise<void> {
   const facts = await lstat(path);
   const uid = process.getuid?.();
   if (uid !== undefined && facts.uid !== uid) {
-    throw new AppError('state_folder_foreign', `the state folder ${path} belongs to uid ${facts.uid}, not to ${uid}; use another --state-dir`);
+    throw new AppError(
+      'state_folder_foreign',
+      `the state folder ${path} belongs to uid ${facts.uid}, not to ${uid}; use another --state-dir`,
+    );
   }
   if ((facts.mode & 0o077) !== 0) await chmod(path, 0o700);
 }
@@ -61,21 +71,39 @@ const STARTER_GRANT_SETTING = 'starter_grant_made';
  * The OS user who starts Postern without a document may use every model from this machine. It is a
  * stored, visible grant that stays until it is removed (INTERFACES, identity).
  */
-export async function ensureStarterGrant(store: Store, settings: OperatorSettings, clock: Clock): Promise<void> {
+export async function ensureStarterGrant(
+  store: Store,
+  settings: OperatorSettings,
+  clock: Clock,
+): Promise<void> {
   const uid = process.getuid?.();
   if (settings.config !== null || uid === undefined) return;
   if ((await store.getSetting(STARTER_GRANT_SETTING)) !== null) return;
   const principal = `local:${uid}`;
-  await store.putGrant({ principal, role: 'user', models: ['**'], createdAt: clock.now(), createdBy: 'operator' });
+  await store.putGrant({
+    principal,
+    role: 'user',
+    models: ['**'],
+    createdAt: clock.now(),
+    createdBy: 'operator',
+  });
   await store.putSetting(STARTER_GRANT_SETTING, principal);
 }
 
 /** The principals that `--admin` names administer from the start. */
 export async function ensureAdmins(store: Store, settings: OperatorSettings, clock: Clock): Promise<void> {
-  const known = new Set((await store.listGrants()).filter((grant) => grant.role === 'admin').map((grant) => grant.principal));
+  const known = new Set(
+    (await store.listGrants()).filter((grant) => grant.role === 'admin').map((grant) => grant.principal),
+  );
   for (const principal of settings.admins) {
     if (known.has(principal)) continue;
-    await store.putGrant({ principal, role: 'admin', models: [], createdAt: clock.now(), createdBy: 'operator' });
+    await store.putGrant({
+      principal,
+      role: 'admin',
+      models: [],
+      createdAt: clock.now(),
+      createdBy: 'operator',
+    });
   }
 }
 
@@ -84,5 +112,6 @@ export async function forgetAdmins(store: Store, tailnet: string): Promise<void>
   for (const grant of await store.listGrants()) {
     if (grant.role === 'admin') await store.deleteGrant(grant.principal, 'admin');
   }
-  for (const passkey of await store.listPasskeys(tailnet)) await store.deletePasskey(tailnet, passkey.credentialId);
+  for (const passkey of await store.listPasskeys(tailnet))
+    await store.deletePasskey(tailnet, passkey.credentialId);
 }

@@ -22,7 +22,13 @@ export interface OutboundOptions {
 }
 
 /** Where clouds answer for their instances and containers; nothing else is let by for metadata. */
-const METADATA_ADDRESSES = ['169.254.169.254/32', '169.254.170.2/32', '169.254.170.23/32', 'fd00:ec2::254/128', 'fd00:ec2::23/128'];
+const METADATA_ADDRESSES = [
+  '169.254.169.254/32',
+  '169.254.170.2/32',
+  '169.254.170.23/32',
+  'fd00:ec2::254/128',
+  'fd00:ec2::23/128',
+];
 
 export function openOutbound({ settings, exact, ownAddresses }: OutboundOptions): Outbound {
   const { connectMs, firstByteMs, idleMs } = settings.timeouts;

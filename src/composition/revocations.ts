@@ -1,4 +1,5 @@
 /** A right that ends, ends what uses it: open exchanges are cut within a second (DESIGN section 5). */
+import type { Clock } from '../base/clock.ts';
 import type { ActiveExchanges } from '../gateway/index.ts';
 import type { Documents } from '../gateway/documents/index.ts';
 import type { Vault } from '../vault/index.ts';
@@ -6,29 +7,67 @@ import type { Doors } from './doors.ts';
 
 export interface RevocationSources {
   readonly active: ActiveExchanges;
-  readonly doors: Doors;
-  readonly vault: Vault;
-  readonly documents: Documents;
+  readonly doors: Pick<Doors, 'onRevoked' | 'onCallerChanged'>;
+  readonly vault: Pick<Vault, 'onRevoked'>;
+  readonly documents: Pick<Documents, 'onChange' | 'current'>;
+  readonly clock: Clock;
 }
 
+/** 500 ms: a token or JWT that expires while its stream runs ends it within a second. */
+const EXPIRY_CHECK_MS = 500;
+
 /** Watches until the returned function is called. */
-export function watchRevocations({ active, doors, vault, documents }: RevocationSources): () => void {
+export function watchRevocations({ active, doors, vault, documents, clock }: RevocationSources): () => void {
   const stops = [
     doors.onRevoked((revocation) => {
-      active.cut(({ caller }) => revocation.matches(caller), 'access_revoked', 'the right to this answer was withdrawn');
+      active.cut(
+        ({ caller }) => revocation.matches(caller),
+        'access_revoked',
+        'the right to this answer was withdrawn',
+      );
+    }),
+    doors.onCallerChanged((changed) => {
+      const access = documents.current().accessOf(changed);
+      active.cut(
+        ({ caller, route }) =>
+          caller.door === changed.door &&
+          caller.principal === changed.principal &&
+          caller.device?.stableId === changed.device?.stableId &&
+          route !== null &&
+          access.grant(route.provider, route.model) === null,
+        'access_revoked',
+        'the network withdrew the right to this answer',
+      );
     }),
     vault.onRevoked((keyId) => {
-      active.cut((exchange) => exchange.keyId === keyId, 'key_revoked', 'the provider key of this answer was revoked');
+      active.cut(
+        ({ route }) => route?.keyId === keyId,
+        'key_revoked',
+        'the provider key of this answer was revoked',
+      );
     }),
     documents.onChange((policy) => {
       active.cut(
-        ({ caller, provider, model }) => policy.accessOf(caller).grant(provider, model) === null,
+        // What is not routed yet is decided by the new policy.
+        ({ caller, route }) =>
+          route !== null && policy.accessOf(caller).grant(route.provider, route.model) === null,
         'access_revoked',
         'a change of policy withdrew the right to this answer',
       );
     }),
   ];
+  const expiry = setInterval(() => {
+    const now = clock.now();
+    active.cut(
+      ({ caller }) =>
+        caller.token !== null && caller.token.expiresAt !== null && caller.token.expiresAt <= now,
+      'access_revoked',
+      'the token of this request has expired',
+    );
+  }, EXPIRY_CHECK_MS);
+  expiry.unref();
   return () => {
+    clearInterval(expiry);
     for (const stop of stops) stop();
   };
 }
