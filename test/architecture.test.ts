@@ -24,7 +24,11 @@ const ROWS: readonly (readonly string[])[] = [
 ];
 
 /** Packages and built-ins that only some folders may import, and why. */
-const ONLY_IN: readonly { readonly pattern: RegExp; readonly folders: readonly string[]; readonly why: string }[] = [
+const ONLY_IN: readonly {
+  readonly pattern: RegExp;
+  readonly folders: readonly string[];
+  readonly why: string;
+}[] = [
   { pattern: /^node:crypto$/, folders: ['crypto'], why: 'cryptography is reviewed in one place' },
   { pattern: /^@noble\//, folders: ['crypto'], why: 'cryptography is reviewed in one place' },
   { pattern: /^node:sqlite$/, folders: ['store'], why: 'SQL lives behind the store port' },
@@ -46,7 +50,8 @@ function sourceFiles(folder: string): string[] {
 
 function importsOf(file: string): ImportEdge[] {
   const text = readFileSync(file, 'utf8');
-  const pattern = /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|[^.\w])import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)\s*import\s*['"]([^'"]+)['"]/g;
+  const pattern =
+    /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|[^.\w])import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)\s*import\s*['"]([^'"]+)['"]/g;
   const edges: ImportEdge[] = [];
   for (const match of text.matchAll(pattern)) {
     const specifier = match[1] ?? match[2] ?? match[3];
@@ -70,11 +75,16 @@ function violation(edge: ImportEdge): string | null {
   const isTest = edge.from.endsWith('.test.ts');
   if (!edge.specifier.startsWith('.')) {
     if (isTest) return null;
-    const rule = ONLY_IN.find((candidate) => candidate.pattern.test(edge.specifier) && !candidate.folders.includes(from));
-    return rule === undefined ? null : `src/${edge.from} imports ${edge.specifier}, which only ${rule.folders.join(', ')} may: ${rule.why}`;
+    const rule = ONLY_IN.find(
+      (candidate) => candidate.pattern.test(edge.specifier) && !candidate.folders.includes(from),
+    );
+    return rule === undefined
+      ? null
+      : `src/${edge.from} imports ${edge.specifier}, which only ${rule.folders.join(', ')} may: ${rule.why}`;
   }
   const target = relative(SRC, resolve(SRC, dirname(edge.from), edge.specifier));
-  if (target.startsWith('..')) return isTest ? null : `src/${edge.from} imports ${edge.specifier}, outside src/`;
+  if (target.startsWith('..'))
+    return isTest ? null : `src/${edge.from} imports ${edge.specifier}, outside src/`;
   const to = partOf(target);
   if (to === from) {
     const ownIndex = join(dirname(edge.from), 'index.ts');
@@ -82,7 +92,8 @@ function violation(edge: ImportEdge): string | null {
   }
   if (edge.from === join('cli', 'serve.ts') && to === 'server.ts') return null;
   const [fromRow, toRow] = [rowOf(from), rowOf(to)];
-  if (fromRow < 0 || toRow < 0) return `src/${edge.from} imports ${edge.specifier}: "${fromRow < 0 ? from : to}" has no row in the map`;
+  if (fromRow < 0 || toRow < 0)
+    return `src/${edge.from} imports ${edge.specifier}: "${fromRow < 0 ? from : to}" has no row in the map`;
   if (toRow < fromRow) return null;
   const relation = toRow === fromRow ? 'a sibling in its own row' : 'a row below its own';
   return `src/${edge.from} (row ${fromRow}) imports ${edge.specifier} (${to}, row ${toRow}): ${relation}`;

@@ -11,6 +11,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CLI = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
+/** As bin/postern.js starts it. */
+const NODE_FLAGS = [
+  '--disable-warning=ExperimentalWarning',
+  '--max-semi-space-size=32',
+  '--no-memory-reducer',
+];
 /** A start takes under a second; a loaded machine may need more. */
 const START_TIMEOUT_MS = 30_000;
 const COMMAND_TIMEOUT_MS = 30_000;
@@ -43,6 +49,8 @@ export interface PosternProcess {
   readonly url: string;
   readonly stateDir: string;
   readonly pid: number;
+  /** The JSON that `serve --json` printed. */
+  readonly banner: Readonly<Record<string, unknown>>;
   /** What it logged so far. */
   log(): string;
   /** Runs a command of the command line against this server. */
@@ -51,6 +59,8 @@ export interface PosternProcess {
     env?: Readonly<Record<string, string>>,
     options?: RunOptions,
   ): Promise<CommandResult>;
+  /** Resolves when it has ended, in whatever way. */
+  exited(): Promise<void>;
   /** Asks it to stop, waits, and removes its state. Rejects if it had to be killed. */
   stop(): Promise<void>;
 }
@@ -74,7 +84,7 @@ export async function startPostern(options: PosternProcessOptions = {}): Promise
   }
   const env = { PATH: process.env['PATH'] ?? '', HOME: stateDir, ...options.env };
   const words = [...(options.prefix ?? []), process.execPath];
-  const node = ['--disable-warning=ExperimentalWarning', CLI];
+  const node = [...NODE_FLAGS, CLI];
   const child = spawn(
     words[0] ?? '',
     [...words.slice(1), ...node, 'serve', ...flags, ...(options.flags ?? [])],
@@ -93,6 +103,7 @@ export async function startPostern(options: PosternProcessOptions = {}): Promise
       url,
       stateDir,
       pid: child.pid ?? 0,
+      banner: JSON.parse(output.out) as Record<string, unknown>,
       log: () => output.log,
       cli: (args, more, runOptions) =>
         run(
@@ -101,6 +112,11 @@ export async function startPostern(options: PosternProcessOptions = {}): Promise
           { ...env, POSTERN_STATE_DIR: stateDir, ...more },
           runOptions,
         ),
+      exited: () =>
+        new Promise((resolve) => {
+          if (child.exitCode !== null || child.signalCode !== null) resolve();
+          else child.once('exit', () => resolve());
+        }),
       stop: async () => {
         const clean = await stop(child);
         await rm(stateDir, { recursive: true, force: true });

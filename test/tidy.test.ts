@@ -28,28 +28,46 @@ function offenders(found: readonly SourceFile[], rule: (file: SourceFile) => boo
 }
 
 test('no file is longer than 600 lines', () => {
-  assert.deepEqual(offenders(files(), ({ text }) => text.split('\n').length > FILE_LINES_MAX), []);
+  assert.deepEqual(
+    offenders(files(), ({ text }) => text.split('\n').length > FILE_LINES_MAX),
+    [],
+  );
 });
 
 test('files are named kebab-case after the thing they hold', () => {
   assert.deepEqual(
-    offenders(files(), ({ path }) => !/^[a-z0-9]+([.-][a-z0-9]+)*\.ts$/.test(basename(path)) || NAMES_THAT_SAY_NOTHING.test(basename(path))),
+    offenders(
+      files(),
+      ({ path }) =>
+        !/^[a-z0-9]+([.-][a-z0-9]+)*\.ts$/.test(basename(path)) ||
+        NAMES_THAT_SAY_NOTHING.test(basename(path)),
+    ),
     [],
   );
 });
 
 test('nothing is left to do, skipped or singled out', () => {
   const pattern = /\b(TODO|FIXME|XXX)\b|\b(test|it|describe)\.(only|skip|todo)\(/;
-  assert.deepEqual(offenders(files(), ({ path, text }) => !path.endsWith('tidy.test.ts') && pattern.test(text)), []);
+  assert.deepEqual(
+    offenders(files(), ({ path, text }) => !path.endsWith('tidy.test.ts') && pattern.test(text)),
+    [],
+  );
 });
 
 test('no compiler or linter rule is silenced without its reason', () => {
-  const pattern = /@ts-(ignore|nocheck)|@ts-expect-error\s*\n|oxlint-disable(-next-line|-line)?\s*(\*\/)?\s*\n/;
-  assert.deepEqual(offenders(files(), ({ path, text }) => !path.endsWith('tidy.test.ts') && pattern.test(text)), []);
+  const pattern =
+    /@ts-(ignore|nocheck)|@ts-expect-error\s*\n|oxlint-disable(-next-line|-line)?\s*(\*\/)?\s*\n/;
+  assert.deepEqual(
+    offenders(files(), ({ path, text }) => !path.endsWith('tidy.test.ts') && pattern.test(text)),
+    [],
+  );
 });
 
 test('only the entry points of programs write to the console or end the process', () => {
   const pattern = /^\s*(console\.(log|error|warn|info)|process\.exit)\(/m;
   const isProgram = (path: string): boolean => /^(src\/cli\/|bench\/|scripts\/|test\/)/.test(path);
-  assert.deepEqual(offenders(files(), ({ path, text }) => !isProgram(path) && pattern.test(text)), []);
+  assert.deepEqual(
+    offenders(files(), ({ path, text }) => !isProgram(path) && pattern.test(text)),
+    [],
+  );
 });

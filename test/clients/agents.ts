@@ -20,10 +20,13 @@ export interface RealAgent {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** As the packages that hold a native program are named. */
+const PLATFORM = `${process.platform}-${process.arch}`;
+
 export const REAL_AGENTS: readonly RealAgent[] = [
   {
     name: 'claude',
-    program: (packages) => [join(packages, '@anthropic-ai/claude-code-linux-x64/claude')],
+    program: (packages) => [join(packages, `@anthropic-ai/claude-code-${PLATFORM}/claude`)],
     ask: (question) => ['-p', question, '--output-format', 'json', '--strict-mcp-config'],
     label: 'claude-code',
     format: 'anthropic_messages',
@@ -53,7 +56,7 @@ export const REAL_AGENTS: readonly RealAgent[] = [
   },
   {
     name: 'opencode',
-    program: (packages) => [join(packages, 'opencode-linux-x64/bin/opencode')],
+    program: (packages) => [join(packages, `opencode-${PLATFORM}/bin/opencode`)],
     ask: (question, model) => ['run', '-m', `postern/${model}`, question],
     label: 'opencode',
     format: 'openai_chat',

@@ -97,7 +97,8 @@ function assertSessionFromHeaders(report: Report): void {
 
 /**
  * What Postern changes on purpose: the credential, the connection's own headers, the encoding it
- * accepts, and its own labels. All else is equal.
+ * accepts, what a fetch says of itself to the server it talks to, and Postern's own labels. All else
+ * is equal.
  */
 const OWN_HEADERS = new Set([
   'host',
@@ -129,8 +130,8 @@ function headersOf(exchange: SeenExchange): string[] {
   const lines: string[] = [];
   for (let i = 0; i + 1 < exchange.rawHeaders.length; i += 2) {
     const name = (exchange.rawHeaders[i] ?? '').toLowerCase();
-    if (!OWN_HEADERS.has(name) && !name.startsWith('x-postern-'))
-      lines.push(`${name}: ${exchange.rawHeaders[i + 1]}`);
+    const own = OWN_HEADERS.has(name) || name.startsWith('x-postern-') || name.startsWith('sec-fetch-');
+    if (!own) lines.push(`${name}: ${exchange.rawHeaders[i + 1]}`);
   }
   return lines.sort();
 }

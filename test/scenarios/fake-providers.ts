@@ -46,7 +46,10 @@ export function documentFor(upstreamUrl: string, options: DocumentOptions = {}):
       },
     },
     grants: [
-      { src: ['(loopback)'], app: { 'postern.dev/cap/gateway': [{ role: 'user', models: '**', ...options.capability }] } },
+      {
+        src: ['(loopback)'],
+        app: { 'postern.dev/cap/gateway': [{ role: 'user', models: '**', ...options.capability }] },
+      },
       { src: [`local:${userInfo().uid}`], app: { 'postern.dev/cap/gateway': [{ role: 'admin' }] } },
     ],
     ...options.more,

@@ -63,7 +63,11 @@ describe('the way of a request', () => {
   });
   after(() => suite.end());
 
-  const send = async (dialect: Dialect, behaviours: readonly BehaviourName[] = [], headers: Record<string, string> = {}) => {
+  const send = async (
+    dialect: Dialect,
+    behaviours: readonly BehaviourName[] = [],
+    headers: Record<string, string> = {},
+  ) => {
     scene.upstream.reset();
     const model = modelThat(dialect.model, ...behaviours);
     const reply = await scene.postern.call(dialect.path(model), {
@@ -74,7 +78,16 @@ describe('the way of a request', () => {
   };
 
   for (const dialect of STREAMS) {
-    for (const behaviours of [[], ['bytes-1'], ['split-utf8'], ['coalesced'], ['long'], ['unknowns'], ['usage-rich'], ['tool-call']] as const) {
+    for (const behaviours of [
+      [],
+      ['bytes-1'],
+      ['split-utf8'],
+      ['coalesced'],
+      ['long'],
+      ['unknowns'],
+      ['usage-rich'],
+      ['tool-call'],
+    ] as const) {
       test(`${dialect.name} ${behaviours.join()}: request and stream keep their bytes, the provider's key goes in`, async () => {
         const { reply, model, received } = await send(dialect, behaviours);
         assert.equal(reply.status, 200, reply.text.slice(0, 300));
@@ -107,7 +120,11 @@ describe('the way of a request', () => {
         const { reply } = await send(dialect, [behaviour]);
         assert.equal(reply.status, 200);
         assert.match(reply.text, /upstream_truncated|"error"/, behaviour);
-        assert.doesNotMatch(reply.text, /\[DONE\]|event: message_stop|"type":"response.completed"/, behaviour);
+        assert.doesNotMatch(
+          reply.text,
+          /\[DONE\]|event: message_stop|"type":"response.completed"/,
+          behaviour,
+        );
       }
     });
 
@@ -123,7 +140,13 @@ describe('the way of a request', () => {
 
   test("a stranger's headers set nothing in a browser", async () => {
     const { reply } = await send(STREAMS[0] ?? assert.fail(), ['hostile-headers']);
-    for (const name of ['set-cookie', 'access-control-allow-origin', 'refresh', 'clear-site-data', 'location']) {
+    for (const name of [
+      'set-cookie',
+      'access-control-allow-origin',
+      'refresh',
+      'clear-site-data',
+      'location',
+    ]) {
       assert.equal(reply.headers[name], undefined, name);
     }
   });
@@ -138,7 +161,9 @@ describe('the way of a request', () => {
     for (const behaviours of [[], ['bytes-1'], ['split-utf8'], ['coalesced']] as const) {
       scene.upstream.reset();
       const model = modelThat('gpt-5', ...behaviours);
-      const { bytes } = await scene.postern.call('/v1/chat/completions', { body: { model, messages: MESSAGES, stream: true } });
+      const { bytes } = await scene.postern.call('/v1/chat/completions', {
+        body: { model, messages: MESSAGES, stream: true },
+      });
       const received = scene.upstream.requests[0];
       assert.deepEqual(JSON.parse(String(received?.body)).stream_options, { include_usage: true });
       assert.doesNotMatch(bytes.toString(), /"usage"/);
@@ -160,7 +185,9 @@ describe('the way of a request', () => {
   });
 
   test('a granted model in the wrong format says which formats it has', async () => {
-    const reply = await scene.postern.call('/v1/messages', { body: { model: 'gpt-5', max_tokens: 1, messages: [] } });
+    const reply = await scene.postern.call('/v1/messages', {
+      body: { model: 'gpt-5', max_tokens: 1, messages: [] },
+    });
     assert.equal(reply.status, 404);
     assert.equal(reply.headers['x-postern-reason'], 'format_not_available');
     assert.match(reply.text, /openai_chat/);
@@ -168,20 +195,26 @@ describe('the way of a request', () => {
 
   test('bad input gets a clear error in the dialect, and nothing is sent', async () => {
     scene.upstream.reset();
-    const table: readonly (readonly [path: string, body: string | Buffer, reason: string, status: number])[] = [
-      ['/v1/chat/completions', '{"model":', 'body_invalid', 400],
-      ['/v1/chat/completions', '[]', 'body_invalid', 400],
-      ['/v1/chat/completions', '{"model":"gpt-5","model":"gpt-4"}', 'body_invalid', 400],
-      ['/v1/chat/completions', '{"model":"gpt-5","Model":"gpt-4"}', 'body_invalid', 400],
-      ['/v1/chat/completions', '{"model":"gpt-5","mod\\u0065l":"gpt-4"}', 'body_invalid', 400],
-      ['/v1/chat/completions', '{"model":5}', 'body_invalid', 400],
-      ['/v1/chat/completions', '{"model":"gpt-5","stream":"yes"}', 'body_invalid', 400],
-      ['/v1/chat/completions', '{"messages":[]}', 'model_missing', 400],
-      ['/v1/messages', '{"messages":[]}', 'model_missing', 400],
-      ['/v1/chat/completions', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), 'body_invalid', 400],
-      ['/v1/v1/messages', '{}', 'path_doubled', 404],
-      ['/v1/nothing', '{}', 'path_unknown', 404],
-    ];
+    const table: readonly (readonly [path: string, body: string | Buffer, reason: string, status: number])[] =
+      [
+        ['/v1/chat/completions', '{"model":', 'body_invalid', 400],
+        ['/v1/chat/completions', '[]', 'body_invalid', 400],
+        ['/v1/chat/completions', '{"model":"gpt-5","model":"gpt-4"}', 'body_invalid', 400],
+        ['/v1/chat/completions', '{"model":"gpt-5","Model":"gpt-4"}', 'body_invalid', 400],
+        ['/v1/chat/completions', '{"model":"gpt-5","mod\\u0065l":"gpt-4"}', 'body_invalid', 400],
+        ['/v1/chat/completions', '{"model":5}', 'body_invalid', 400],
+        ['/v1/chat/completions', '{"model":"gpt-5","stream":"yes"}', 'body_invalid', 400],
+        ['/v1/chat/completions', '{"messages":[]}', 'model_missing', 400],
+        ['/v1/messages', '{"messages":[]}', 'model_missing', 400],
+        [
+          '/v1/chat/completions',
+          Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
+          'body_invalid',
+          400,
+        ],
+        ['/v1/v1/messages', '{}', 'path_doubled', 404],
+        ['/v1/nothing', '{}', 'path_unknown', 404],
+      ];
     for (const [path, body, reason, status] of table) {
       const reply = await scene.postern.call(path, { body });
       assert.equal(reply.headers['x-postern-reason'], reason, `${path} ${String(body)} ${reply.text}`);
@@ -194,14 +227,22 @@ describe('the way of a request', () => {
   });
 
   test('compressed bodies, WebSockets and foreign pages are refused', async () => {
-    const zipped = await scene.postern.call('/v1/chat/completions', { body: '{}', headers: { 'content-encoding': 'gzip' } });
+    const zipped = await scene.postern.call('/v1/chat/completions', {
+      body: '{}',
+      headers: { 'content-encoding': 'gzip' },
+    });
     assert.equal(zipped.headers['x-postern-reason'], 'encoding_unsupported');
-    const socket = await scene.postern.call('/v1/responses', { headers: { connection: 'upgrade', upgrade: 'websocket' } });
+    const socket = await scene.postern.call('/v1/responses', {
+      headers: { connection: 'upgrade', upgrade: 'websocket' },
+    });
     assert.equal(socket.status, 426);
     const rebound = await scene.postern.call('/v1/models', { headers: { host: 'evil.example:80' } });
     assert.equal(rebound.status, 421);
     for (const headers of FOREIGN) {
-      const foreign = await scene.postern.call('/v1/chat/completions', { body: '{"model":"gpt-5"}', headers: { ...headers } });
+      const foreign = await scene.postern.call('/v1/chat/completions', {
+        body: '{"model":"gpt-5"}',
+        headers: { ...headers },
+      });
       assert.equal(foreign.status, 403, JSON.stringify(headers));
       assert.equal(foreign.headers['x-postern-reason'], 'origin_foreign');
     }
@@ -209,7 +250,9 @@ describe('the way of a request', () => {
 
   test('an answer that was not a stream passes whole, with its length', async () => {
     scene.upstream.reset();
-    const reply = await scene.postern.call('/v1/chat/completions', { body: { model: 'gpt-5', messages: MESSAGES } });
+    const reply = await scene.postern.call('/v1/chat/completions', {
+      body: { model: 'gpt-5', messages: MESSAGES },
+    });
     const received = scene.upstream.requests[0];
     assert.deepEqual(reply.bytes, Buffer.concat(received?.sent ?? []));
     assert.match(reply.text, new RegExp(ANSWER_TEXT.slice(0, 20)));

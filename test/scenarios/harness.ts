@@ -16,6 +16,8 @@ export interface PosternOptions {
   readonly settings?: unknown;
   /** A state folder of an earlier run. */
   readonly stateDir?: string;
+  /** Instead of this machine's, for its public listener. */
+  readonly networkAddresses?: () => readonly string[];
 }
 
 export interface Postern extends RunningServer {
@@ -76,7 +78,7 @@ export async function startPostern(t: Ending, options: PosternOptions = {}): Pro
   if (options.document !== undefined) writeFileSync(documentFile, asText(options.document));
   if (options.settings !== undefined) writeFileSync(settingsFile, asText(options.settings));
   const env = { ...options.env };
-  const settings = await loadOperatorSettings({
+  const settings = loadOperatorSettings({
     flags: {
       listen: 'localhost:0',
       stateDir,
@@ -86,12 +88,24 @@ export async function startPostern(t: Ending, options: PosternOptions = {}): Pro
     env,
     platform: process.platform,
     homedir: stateDir,
-    files: settingsFiles,
+    readFile: settingsFiles.readFile,
   });
   const logLines: string[] = [];
   const announced: string[] = [];
-  const logger = createLogger({ format: 'text', level: 'info', write: (line) => logLines.push(line), now: Date.now });
-  const server = await startServer({ settings, env, logger, announce: (text) => announced.push(text) });
+  const logger = createLogger({
+    format: 'text',
+    level: 'info',
+    write: (line) => logLines.push(line),
+    now: Date.now,
+  });
+  const { networkAddresses } = options;
+  const server = await startServer({
+    settings,
+    env,
+    logger,
+    announce: (text) => announced.push(text),
+    ...(networkAddresses === undefined ? {} : { networkAddresses }),
+  });
   let stopped = false;
   const stop = async (): Promise<void> => {
     if (stopped) return;
@@ -102,9 +116,13 @@ export async function startPostern(t: Ending, options: PosternOptions = {}): Pro
     await stop();
     if (options.stateDir === undefined) rmSync(stateDir, { recursive: true, force: true });
   });
-  const call = (path: string, callOptions: CallOptions = {}): Promise<Reply> => sendRequest(server, path, callOptions);
+  const call = (path: string, callOptions: CallOptions = {}): Promise<Reply> =>
+    sendRequest(server, path, callOptions);
   return {
     ...server,
+    get addresses() {
+      return server.addresses;
+    },
     stateDir,
     me: `local:${userInfo().uid}`,
     logLines,
@@ -122,14 +140,22 @@ function asText(value: unknown): string {
 
 function sendRequest(server: RunningServer, path: string, options: CallOptions): Promise<Reply> {
   const body = options.body === undefined ? undefined : toBytes(options.body);
-  const target = options.viaSocket === true && server.socketPath !== null ? { socketPath: server.socketPath, host: 'localhost' } : addressOf(server.url);
+  const target =
+    options.viaSocket === true && server.socketPath !== null
+      ? { socketPath: server.socketPath, host: 'localhost' }
+      : addressOf(server.url);
   return new Promise((resolve, reject) => {
     const request = http.request(
       {
         ...target,
         path,
         method: options.method ?? (body === undefined ? 'GET' : 'POST'),
-        headers: { ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.length }), ...options.headers },
+        headers: {
+          ...(body === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': body.length }),
+          ...options.headers,
+        },
         agent: false,
       },
       (response) => {
@@ -171,7 +197,8 @@ async function waitForRequests(call: Postern['call'], count: number): Promise<Re
     const reply = await call('/api/v1/requests?limit=500');
     const items = reply.json()['items'];
     if (Array.isArray(items) && items.length >= count) return items as Record<string, unknown>[];
-    if (Date.now() > deadline) throw new Error(`expected ${count} recorded requests, got ${reply.text.slice(0, 500)}`);
+    if (Date.now() > deadline)
+      throw new Error(`expected ${count} recorded requests, got ${reply.text.slice(0, 500)}`);
     await new Promise((resolve) => {
       setTimeout(resolve, 20);
     });

@@ -26,6 +26,7 @@ export interface ObjectRequest {
   readonly segments: readonly string[];
   readonly dialect: 'openai' | 'anthropic' | 'google';
   readonly contentType: string | null;
+  readonly query: URLSearchParams;
   readonly body: Buffer;
 }
 
@@ -148,12 +149,14 @@ export function createObjectStore(): ObjectStore {
       created_at: time,
       ended_at: time,
     };
-    return put(
+    // Absolute, as Anthropic writes it: whoever follows it goes past the gateway.
+    const made = put(
       'messages/batches',
       'msgbatch_',
-      { ...view, expires_at: time, results_url: null },
+      { ...view, expires_at: time, results_url: 'https://provider.example/results' },
       Buffer.from(results),
     );
+    return made;
   }
 
   function create(kind: string, request: ObjectRequest): JsonObject {
@@ -169,8 +172,15 @@ export function createObjectStore(): ObjectStore {
   function list(kind: string, request: ObjectRequest): JsonObject {
     const data = [...objects.values()].filter((object) => object.kind === kind).map((object) => object.view);
     if (kind === 'cachedContents') return { cachedContents: data };
-    const ends = { first_id: data[0]?.['id'] ?? null, last_id: data.at(-1)?.['id'] ?? null, has_more: false };
-    return request.dialect === 'anthropic' ? { data, ...ends } : { object: 'list', data, ...ends };
+    const { page, hasMore } = pageOf(data, request);
+    const ends = {
+      first_id: page[0]?.['id'] ?? null,
+      last_id: page.at(-1)?.['id'] ?? null,
+      has_more: hasMore,
+    };
+    return request.dialect === 'anthropic'
+      ? { data: page, ...ends }
+      : { object: 'list', data: page, ...ends };
   }
 
   function one(kind: string, id: string, action: string, request: ObjectRequest): ObjectAnswer {
@@ -183,8 +193,24 @@ export function createObjectStore(): ObjectStore {
       const contentType = action === 'results' ? 'application/x-jsonl' : 'application/octet-stream';
       return { kind: 'bytes', contentType, text: (found.content ?? Buffer.alloc(0)).toString('utf8') };
     }
-    if (request.method === 'GET' && (action === 'input_items' || action === 'items')) {
+    if (request.method === 'GET' && (action === 'input_items' || action === 'items' || action === 'files')) {
       return json({ object: 'list', data: [], first_id: null, last_id: null, has_more: false });
+    }
+    if (kind === 'uploads' && action === 'parts')
+      return json({ id: serialId('part_', serial), object: 'upload.part' });
+    if (kind === 'uploads' && action === 'complete') {
+      const fields = {
+        object: 'file',
+        bytes: 1,
+        created_at: CREATED_SEC,
+        filename: 'whole',
+        purpose: 'user_data',
+      };
+      return json({
+        ...found.view,
+        status: 'completed',
+        file: put('files', 'file-', fields, Buffer.from('x')),
+      });
     }
     if (request.method === 'POST' || request.method === 'PATCH' || action === '') return json(found.view);
     throw new FakeError(405, `${request.method} is not for ${kind}/${action}`);
@@ -204,6 +230,26 @@ export function createObjectStore(): ObjectStore {
     },
     has: (id) => objects.has(id),
   };
+}
+
+/** More than this the fake gives in no page, so that whoever lists has to turn pages. */
+const PAGE_MAX = 5;
+
+function pageOf(
+  data: readonly JsonObject[],
+  { query }: ObjectRequest,
+): { readonly page: readonly JsonObject[]; readonly hasMore: boolean } {
+  const limit = Math.min(Number(query.get('limit') ?? PAGE_MAX), PAGE_MAX);
+  const after = query.get('after') ?? query.get('after_id');
+  const before = query.get('before_id');
+  const place = data.findIndex(({ id }) => id === (after ?? before));
+  if ((after ?? before) !== null && place < 0) throw new FakeError(400, 'no such object to go on from');
+  if (after === null && before !== null) {
+    const start = Math.max(0, place - limit);
+    return { page: data.slice(start, place), hasMore: start > 0 };
+  }
+  const rest = data.slice(place + 1);
+  return { page: rest.slice(0, limit), hasMore: rest.length > limit };
 }
 
 function json(value: unknown): ObjectAnswer {

@@ -51,9 +51,14 @@ function headerValues(request: Pick<ReceivedRequest, 'rawHeaders'>, name: string
   return values;
 }
 
-/** The dialect of a path, with Anthropic's shared paths told apart by its version header. */
+/** Paths under /v1 that are Google's alone: actions behind a colon, and caches. Its SDK has called /v1 since 3.0. */
+const GOOGLE_V1 = /^\/v1\/(?:models\/[^/]+:\w+$|cachedContents)/;
+
+/** The dialect of a path; paths that providers share are told apart by headers that only one's clients send. */
 export function dialectOf(path: string, rawHeaders: readonly string[]): UpstreamDialect {
-  if (/^\/v1beta1?\//.test(path)) return 'google';
+  if (/^\/v1beta1?\//.test(path) || GOOGLE_V1.test(path)) return 'google';
+  if (headerOf({ rawHeaders }, 'x-goog-api-client') !== null && /^\/v1\/(?:models|files)/.test(path))
+    return 'google';
   if (path.startsWith('/v1/messages') || headerOf({ rawHeaders }, 'anthropic-version') !== null)
     return 'anthropic';
   return 'openai';

@@ -241,6 +241,7 @@ function answerSimple(context: RouteContext, segments: readonly string[], behavi
     segments,
     dialect,
     contentType,
+    query: new URLSearchParams(request.target.slice(request.path.length + 1)),
     body: request.body,
   });
   if (kept !== null) return kept.kind === 'json' ? json(kept.value) : bytes(kept.contentType, kept.text);

@@ -38,6 +38,7 @@ export function answerAzure(azure: FakeAzure, received: Received): Answer | null
       usage: { input_tokens: 8, output_tokens: 2 },
     });
   }
+  if (received.path.endsWith('/responses')) return response(deployment);
   return body['stream'] === true ? stream(deployment) : completion(deployment);
 }
 
@@ -79,6 +80,21 @@ function completion(model: string): Answer {
     created: 1,
     model,
     choices: [choice],
+    usage,
+  });
+}
+
+function response(model: string): Answer {
+  const content = [{ type: 'output_text', text: `azure:${model}`, annotations: [] }];
+  const output = [{ type: 'message', id: 'msg_1', role: 'assistant', status: 'completed', content }];
+  const usage = { input_tokens: 8, output_tokens: 2, total_tokens: 10 };
+  return jsonAnswer(200, {
+    id: 'resp_az',
+    object: 'response',
+    created_at: 1,
+    status: 'completed',
+    model,
+    output,
     usage,
   });
 }

@@ -297,6 +297,9 @@ test('AWS chain: temporary keys are got once for all who wait, and renewed befor
   clock.move(56 * 60_000);
   assert.ok(!(own.prepareUpstream(inputOf(ownCall())) instanceof Promise), 'the old keys still serve');
   await until(() => fetchSmall.urls.length === 2);
+  await until(() => cloud.requests.at(-1)?.path === '/');
+  assert.equal((await send(own, ownCall())).status, 200);
+  clock.move(30_000);
   own.noteRejected({ provider: inputOf(ownCall()).provider, credential: null });
   assert.equal((await send(own, ownCall())).status, 200);
   assert.equal(fetchSmall.urls.length, 3);

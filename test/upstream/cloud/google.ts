@@ -49,6 +49,9 @@ export function serviceAccountKey(google: FakeGoogle, tokenUri: string): string 
   });
 }
 
+/** Gives a token that Vertex does not accept: that of a caller, which must not come through. */
+export const CALLER_REFRESH_TOKEN = 'caller-refresh';
+
 /** The token endpoint; null for other paths. `origin` is that of the fake. */
 export async function answerGoogleToken(
   google: FakeGoogle,
@@ -57,8 +60,11 @@ export async function answerGoogleToken(
 ): Promise<Answer | null> {
   if (received.path !== '/token') return null;
   insist(received.method === 'POST', 405, 'only POST');
-  insist(header(received, 'content-type') === 'application/x-www-form-urlencoded', 415, 'not a form');
+  insist(header(received, 'content-type').startsWith('application/x-www-form-urlencoded'), 415, 'not a form');
   const form = new URLSearchParams(received.body.toString('utf8'));
+  if (form.get('refresh_token') === CALLER_REFRESH_TOKEN) {
+    return jsonAnswer(200, { access_token: 'ya29.caller', expires_in: 3_600, token_type: 'Bearer' });
+  }
   if (form.get('grant_type') === 'refresh_token') {
     insist(
       form.get('refresh_token') === 'user-refresh' && form.get('client_secret') === 'user-secret',

@@ -101,7 +101,7 @@ test('Vertex: the routed model replaces the one in the path, the body keeps its 
 });
 
 test('Vertex: an API key uses the express mode', async () => {
-  const key = ['x-goog-api-key', cloud.google.apiKey] as const;
+  const key = ['bearer', cloud.google.apiKey] as const;
   const reply = await send(
     providers(),
     call('/v1beta1/publishers/google/models/gemini-x:generateContent', GEMINI, { key }),
@@ -132,6 +132,15 @@ test('Vertex: a path that names a project or location that is not the providerâ€
         ),
       ),
     { code: 'upstream_place_unknown' },
+  );
+});
+
+test('Vertex: a model id that looks like a path names no project', async () => {
+  const target = '/v1beta/models/projects/evil/locations/x/publishers/y:generateContent';
+  const prepared = await providers().prepareUpstream(inputOf(call(target)));
+  assert.match(
+    prepared.path,
+    /^\/v1beta1\/projects\/fake-project\/locations\/global\/publishers\/google\/models\/projects%2Fevil/,
   );
 });
 
@@ -195,6 +204,13 @@ test('Vertex: after a rejection the token is minted anew', async () => {
   assert.equal((await send(own, input)).status, 200);
   cloud.google.tokens.clear();
   assert.equal((await send(own, input)).status, 401);
+  own.noteRejected(inputOf(input));
+  assert.equal(
+    (await send(own, input)).status,
+    401,
+    'not at once: it may have been refused for another reason',
+  );
+  clock.move(30_000);
   own.noteRejected(inputOf(input));
   assert.equal((await send(own, input)).status, 200);
   assert.equal(fetchSmall.urls.length, 2);

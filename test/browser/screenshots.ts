@@ -1,0 +1,46 @@
+/** Takes the pictures in docs/images: `node test/browser/screenshots.ts`. */
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { DESKTOP, launchChromium, openWatchedPage, PHONE } from './browser.ts';
+import { startBrowserScene } from './scene.ts';
+import { makeTraffic } from './traffic.ts';
+
+const FOLDER = fileURLToPath(new URL('../../docs/images', import.meta.url));
+
+mkdirSync(FOLDER, { recursive: true });
+const scene = await startBrowserScene();
+const browser = await launchChromium();
+
+async function take(
+  name: string,
+  options: BrowserContextOptions,
+  show: (page: Page) => Promise<void>,
+): Promise<void> {
+  const watched = await openWatchedPage(browser, scene.url, { timezoneId: 'UTC', ...options });
+  await show(watched.page);
+  await watched.page.screenshot({ path: `${FOLDER}/${name}.png`, fullPage: true });
+  if (watched.faults.length > 0) throw new Error(`${name}: ${watched.faults.join('; ')}`);
+  await watched.close();
+}
+
+const showFirstPage = async (page: Page): Promise<void> => {
+  await page.goto(scene.url);
+  await page.locator('#usage-total td').first().waitFor();
+  await page.locator('#requests tr').nth(4).waitFor();
+  await page.locator('#live.live').waitFor();
+};
+
+try {
+  await take('claim', { viewport: { width: 800, height: 460 } }, async (page) => {
+    await page.goto(scene.claimUrl);
+    await page.locator('#who-part').waitFor();
+  });
+  await makeTraffic(scene.url);
+  await take('first-page-light', { viewport: DESKTOP }, showFirstPage);
+  await take('first-page-dark', { viewport: DESKTOP, colorScheme: 'dark' }, showFirstPage);
+  await take('first-page-phone', { viewport: PHONE }, showFirstPage);
+} finally {
+  await browser.close();
+  await scene.stop();
+}
