@@ -42,6 +42,8 @@ TASKS[task]();
 
 function nodeTest(patterns, concurrency = 2) {
   node([
+    '--import',
+    './test/property-seed.ts',
     '--test',
     '--test-reporter=spec',
     `--test-concurrency=${concurrency}`,

@@ -32,12 +32,15 @@ function request(fields: Partial<SigningRequest> = {}): SigningRequest {
 const segment = fc.string({ minLength: 1, unit: 'grapheme' }).filter((text) => text !== '.' && text !== '..');
 const pair = fc.tuple(fc.string({ minLength: 1 }), fc.string());
 
+/** The judge takes a query as a plain object, which cannot hold this name as an own member. */
+const judgeablePair = pair.filter(([name]) => name !== '__proto__');
+
 test("SigV4: the signature is that of AWS's own signer, for any path, query, body, time and token", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.record({
         segments: fc.array(segment, { minLength: 1, maxLength: 4 }),
-        query: fc.uniqueArray(pair, { maxLength: 4, selector: ([name]) => name }),
+        query: fc.uniqueArray(judgeablePair, { maxLength: 4, selector: ([name]) => name }),
         body: fc.string(),
         time: fc.integer({ min: 0, max: 4_000_000_000 }),
         token: fc.option(fc.stringMatching(/^[\x21-\x7e]{1,40}$/)),
