@@ -1,5 +1,6 @@
 /** The composition root: the only place that constructs and wires the parts of a running Postern. */
 import { networkInterfaces, homedir, type NetworkInterfaceInfo } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createApi, type Api } from './api/index.ts';
 import { systemClock, type Clock } from './base/clock.ts';
@@ -19,6 +20,7 @@ import {
 } from './composition/open-state.ts';
 import { openOutbound, type Outbound } from './composition/outbound.ts';
 import { renderLoad } from './composition/load-metrics.ts';
+import { statedCapture } from './composition/stated-capture.ts';
 import { watchRevocations } from './composition/revocations.ts';
 import { findProviders, type FoundProvider, type OperatorSettings } from './config/index.ts';
 import { constantTimeEqual, sha256 } from './crypto/index.ts';
@@ -78,7 +80,6 @@ export interface RunningServer {
 
 /** One tailnet until there is a coordination server: this machine's own. */
 const TAILNET = 'default';
-const VERSION = '0.1.0';
 /** Bytes of request bodies held at once over all requests. */
 const BODIES_HELD_MAX_BYTES = 1024 * 1024 * 1024;
 /** Bytes of one answer kept for the record. */
@@ -238,6 +239,7 @@ async function serve(input: ServeInput): Promise<RunningServer> {
     logger: options.logger,
   });
   const { api, claimUrl } = await createServerApi(input, listeners);
+  const storedGrants = options.settings.config === null ? await input.state.store.listGrants() : [];
   listeners.serve(
     createFront({
       gateway,
@@ -263,7 +265,7 @@ async function serve(input: ServeInput): Promise<RunningServer> {
       id,
       source: sourceOf(id, found),
     })),
-    capture: 'full',
+    capture: statedCapture({ document: documents.current().document, storedGrants }),
     warnings: documents
       .problems()
       .filter(({ severity }) => severity !== 'note')
@@ -289,7 +291,7 @@ async function createServerApi(
   const pricing = gateway.prices.pricing(gateway.clock.now()).map((entry) => ({ ...entry, model: entry.id }));
   const api = createApi({
     tailnet: TAILNET,
-    version: VERSION,
+    version: packageVersion(),
     consoleUrl: listeners.consoleUrl,
     store: state.store,
     policy: documents,
@@ -339,4 +341,11 @@ async function closeParts(input: ServeInput): Promise<void> {
   await gateway.owners.flush();
   await gateway.recorder.close();
   await state.store.close();
+}
+
+/** Of the package description, one folder above this file in the sources and in the release. */
+function packageVersion(): string {
+  const description: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const named = typeof description === 'object' && description !== null && 'version' in description;
+  return named && typeof description.version === 'string' ? description.version : 'unknown';
 }
