@@ -87,11 +87,6 @@ export function settingsFor(client: ClientName, input: ClientSettingsInput): Cli
   });
 }
 
-/** The format that a client speaks, for choosing its model. */
-export function formatOf(client: ClientName): ClientFormat {
-  return CLIENT_FORMATS[client];
-}
-
 /** One word or text for a POSIX shell. */
 export function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
@@ -158,19 +153,6 @@ interface Parts {
   readonly model: (format: ClientFormat) => string;
   readonly socketPath: string | null;
 }
-
-const CLIENT_FORMATS: Readonly<Record<ClientName, ClientFormat>> = {
-  claude: 'anthropic_messages',
-  codex: 'openai_responses',
-  gemini: 'gemini_generate_content',
-  opencode: 'openai_chat',
-  cursor: 'openai_chat',
-  'openai-sdk': 'openai_chat',
-  'anthropic-sdk': 'anthropic_messages',
-  'google-genai': 'gemini_generate_content',
-  'ai-sdk': 'openai_responses',
-  curl: 'openai_chat',
-};
 
 const BUILDERS: Readonly<Record<ClientName, (parts: Parts) => ClientSettings>> = {
   claude,

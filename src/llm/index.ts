@@ -33,10 +33,8 @@ export {
 } from './prices/index.ts';
 export {
   editRequestBody,
-  injectIncludeUsage,
   isBodyProblem,
   readRequestBody,
-  replaceModel,
   withMembers,
   type BodyEdits,
   type BodyFacts,

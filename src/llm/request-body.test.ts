@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import {
-  editRequestBody,
-  injectIncludeUsage,
-  isBodyProblem,
-  readRequestBody,
-  replaceModel,
-  type BodyFacts,
-} from './request-body.ts';
+import { editRequestBody, isBodyProblem, readRequestBody, type BodyFacts } from './request-body.ts';
 import type { SurfaceMatch } from './surface.ts';
 
 const CHAT: SurfaceMatch = {
@@ -107,7 +100,7 @@ test('replacing the model changes the bytes of that value only', () => {
       const entries = Object.entries(others);
       entries.splice(at % (entries.length + 1), 0, ['model', 'old']);
       const body = JSON.stringify(Object.fromEntries(entries), null, space);
-      const edited = replaceModel(Buffer.from(body), facts(body), 'new"/ü').toString();
+      const edited = editRequestBody(Buffer.from(body), facts(body), { model: 'new"/ü' }).toString();
       const span = facts(body).modelSpan;
       assert.ok(span !== null);
       const bytes = Buffer.from(body);
@@ -139,7 +132,10 @@ test('include_usage is added or set, with the model, in one pass', () => {
     ],
   ];
   for (const [before, after] of cases) {
-    assert.equal(injectIncludeUsage(Buffer.from(before), facts(before)).toString(), after);
+    assert.equal(
+      editRequestBody(Buffer.from(before), facts(before), { includeUsage: true }).toString(),
+      after,
+    );
     const both = editRequestBody(Buffer.from(before), facts(before), {
       model: 'longer',
       includeUsage: true,
@@ -160,7 +156,7 @@ test('the model of a form is found and replaced without touching the file', () =
   );
   const found = facts(body, TRANSCRIBE, FORM);
   assert.deepEqual([found.kind, found.model, found.stream], ['multipart', 'whisper-1', true]);
-  const edited = replaceModel(body, found, 'other').toString('latin1');
+  const edited = editRequestBody(body, found, { model: 'other' }).toString('latin1');
   assert.equal(edited, body.toString('latin1').replace('whisper-1', 'other'));
 });
 

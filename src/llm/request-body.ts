@@ -327,16 +327,6 @@ export function editRequestBody(bytes: Uint8Array, facts: BodyFacts, edits: Body
   return Buffer.concat(parts);
 }
 
-/** The body with another model; only that value's bytes change. */
-export function replaceModel(bytes: Uint8Array, facts: BodyFacts, model: string): Buffer {
-  return editRequestBody(bytes, facts, { model });
-}
-
-/** The body with `stream_options.include_usage: true` added or set. */
-export function injectIncludeUsage(bytes: Uint8Array, facts: BodyFacts): Buffer {
-  return editRequestBody(bytes, facts, { includeUsage: true });
-}
-
 interface Patch {
   readonly start: number;
   readonly end: number;

@@ -130,12 +130,12 @@ function ownCredentialHeader(exchange: Exchange, caller: Caller): string | null 
 /** Kinds that go on where no key was ever entered: with the operator's own credentials, or servers that ask for none. */
 const MAY_LACK_KEY = new Set(['vertex', 'bedrock', 'compatible']);
 
-/** The provider's request. Rejects with `Refused`. */
-export async function prepare(
+/** The provider's request; a promise only where a credential has to be minted first. Throws or rejects with `Refused`. */
+export function prepare(
   parts: GatewayParts,
   route: LlmRoute,
   input: UpstreamInput,
-): Promise<UpstreamRequest> {
+): UpstreamRequest | Promise<UpstreamRequest> {
   const { authMode, kind, baseUrl } = input.provider;
   if (route.key === null && authMode === 'override') {
     // A key that was revoked or belongs to another address must not turn into the operator's own, or into none.
