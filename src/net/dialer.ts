@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs';
 import { lookup as systemLookup } from 'node:dns/promises';
 import net from 'node:net';
 import tls from 'node:tls';
-import type { buildConnector } from 'undici';
 import type { AppError } from '../base/errors.ts';
 import { type Cidr, type IpAddress, formatIp, parseIp } from '../wire/ip.ts';
 import { type AddressPolicy, createAddressPolicy } from './address-policy.ts';
@@ -19,6 +18,8 @@ export interface DialTarget {
   readonly hostname: string;
   readonly port: number;
   readonly signal?: AbortSignal;
+  /** Where a plain socket puts the bytes that come, instead of `data` events. TLS sockets do not take it. */
+  readonly onread?: net.OnReadOpts;
 }
 
 export interface Dialer {
@@ -27,8 +28,6 @@ export interface Dialer {
    * @throws AppError<DialErrorCode>
    */
   dial(target: DialTarget): Promise<net.Socket>;
-  /** The same as undici's `connect` option. */
-  readonly connector: buildConnector.connector;
 }
 
 /** All addresses of a name, in the order to try them. */
@@ -82,7 +81,12 @@ export function createDialer(options: DialerOptions): Dialer {
     const where = `${target.hostname}:${target.port}`;
     try {
       const addresses = await checkedAddresses(hostname, target.port, { lookup, policy, signal });
-      const socket = await raceConnect(addresses, target.port, options.attemptDelayMs ?? 250, signal);
+      const socket = await raceConnect(addresses, {
+        port: target.port,
+        attemptDelayMs: options.attemptDelayMs ?? 250,
+        signal,
+        onread: target.protocol === 'http:' ? target.onread : undefined,
+      });
       return target.protocol === 'https:'
         ? await secure(socket, { hostname, secureContext, signal })
         : socket;
@@ -91,17 +95,7 @@ export function createDialer(options: DialerOptions): Dialer {
     }
   };
 
-  const connector: buildConnector.connector = (request, callback) => {
-    const protocol = request.protocol === 'https:' ? 'https:' : 'http:';
-    const port = Number(request.port) || (protocol === 'https:' ? 443 : 80);
-    // oxlint-disable promise/no-callback-in-promise -- undici asks for a callback
-    dial({ protocol, hostname: request.hostname, port }).then(
-      (socket) => callback(null, socket),
-      (error: unknown) => callback(error instanceof Error ? error : new Error(String(error)), null),
-    );
-    // oxlint-enable promise/no-callback-in-promise
-  };
-  return { dial, connector };
+  return { dial };
 }
 
 interface CheckOptions {
@@ -152,12 +146,17 @@ function interleave(addresses: readonly IpAddress[]): IpAddress[] {
   return mixed;
 }
 
+interface RaceOptions {
+  readonly port: number;
+  readonly attemptDelayMs: number;
+  readonly signal: AbortSignal;
+  readonly onread: net.OnReadOpts | undefined;
+}
+
 /** Connects to the addresses, each a little after the one before; the first to connect wins. */
 function raceConnect(
   addresses: readonly IpAddress[],
-  port: number,
-  attemptDelayMs: number,
-  signal: AbortSignal,
+  { port, attemptDelayMs, signal, onread }: RaceOptions,
 ): Promise<net.Socket> {
   return new Promise((resolvePromise, reject) => {
     const attempts = new Set<net.Socket>();
@@ -183,6 +182,7 @@ function raceConnect(
         family: ip.family,
         autoSelectFamily: false,
         noDelay: true,
+        ...(onread === undefined ? {} : { onread }),
       });
       attempts.add(socket);
       const onError = (error: Error): void => {

@@ -45,6 +45,32 @@ export function netError<Code extends NetErrorCode>(
   return new AppError(code, message, { cause, ...(detail === undefined ? {} : { detail }) });
 }
 
+/** What is known of a connection that ended before an answer did. */
+export interface UpstreamFailureFacts {
+  /** The connection had served a request before this one. */
+  readonly wasReused: boolean;
+  /** A byte of an answer to this request had come. */
+  readonly hasAnswered: boolean;
+  readonly cause: Error | null;
+}
+
+/**
+ * A connection that ended too soon. Whether to send again is for the pipeline: the request may
+ * have been read and acted upon (RFC 9110 section 9.2.2).
+ */
+export class UpstreamFailure extends AppError<UpstreamErrorCode> {
+  /**
+   * The other side let an unused connection go just as we used it again, most likely: no byte of an
+   * answer came, on a connection that had served before (RFC 9112 section 9.3.1).
+   */
+  readonly isStaleConnection: boolean;
+
+  constructor(message: string, { wasReused, hasAnswered, cause }: UpstreamFailureFacts) {
+    super('upstream_closed', message, cause === null ? {} : { cause, detail: cause.message });
+    this.isStaleConnection = wasReused && !hasAnswered;
+  }
+}
+
 /** Whether an error is one that `netError` made, so that it passes as it is. */
 export function isNetError(error: unknown): error is AppError<UpstreamErrorCode> {
   return error instanceof AppError;

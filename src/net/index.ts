@@ -1,6 +1,7 @@
 /** The network edge: the guarded dialer, pooled requests to other servers, listeners, the request guard. */
 export { createDialer } from './dialer.ts';
 export type { Dialer, DialerOptions, DialTarget, Lookup } from './dialer.ts';
+export { UpstreamFailure } from './errors.ts';
 export type { DialErrorCode, ListenErrorCode, NetErrorCode, UpstreamErrorCode } from './errors.ts';
 export { createFetchSmall } from './fetch-small.ts';
 export type { FetchSmall, FetchSmallOptions, SmallAnswer } from './fetch-small.ts';
