@@ -5,6 +5,8 @@
  */
 import type { UnixMs } from '../base/clock.ts';
 import type { DoorName, TokenScope } from '../identity/caller.ts';
+import type { ApprovalStore } from './approval-shapes.ts';
+import type { BudgetStore } from './budget-shapes.ts';
 
 /** How a request ended. */
 export type Outcome =
@@ -34,6 +36,19 @@ export interface UsageColumns {
   readonly inputImageTokens: number | null;
   readonly outputImageTokens: number | null;
   readonly webSearches: number | null;
+}
+
+/** One decision about a part of a request. Never holds content. */
+export interface RowDecision {
+  /** `attempt` is a try at a provider that failed before the one that answered. */
+  readonly about: 'tool_call' | 'tool' | 'guardrail' | 'hook' | 'cache' | 'attempt' | 'translation';
+  /** The tool, guardrail, hook or provider. */
+  readonly name: string;
+  /** `allowed`, `rewritten`, `denied`, `pending`, `approved`, `flagged`, `redacted`, `blocked` … */
+  readonly action: string;
+  /** The rule's place in the document; null where none decided. */
+  readonly rule: string | null;
+  readonly approvalId: string | null;
 }
 
 /** One exchange, without its bodies. */
@@ -77,6 +92,10 @@ export interface RequestRow extends UsageColumns {
   /** Usage or cost was estimated, not reported. */
   readonly estimated: boolean;
   readonly toolCalls: readonly string[];
+  /** What rules, hooks and people decided on its way; empty mostly. */
+  readonly decisions: readonly RowDecision[];
+  /** What an answer from the response cache would have cost; 0 for every other. */
+  readonly savedNanoUsd: number;
   readonly stopReason: string | null;
   readonly responseId: string | null;
   /** Time to know the caller. */
@@ -194,7 +213,7 @@ export interface UsageRow {
   readonly costNanoUsd: number;
 }
 
-/** A grant that is not in the document: the starter's own, or one that the claim made. */
+/** A grant that is not in the document: the starter's own, one that the claim made, or one that was asked for and approved. */
 export interface StoredGrant {
   readonly principal: string;
   readonly role: 'user' | 'admin';
@@ -202,6 +221,10 @@ export interface StoredGrant {
   readonly models: readonly string[];
   readonly createdAt: UnixMs;
   readonly createdBy: string;
+  /** It holds before it; null for no end. The store does not look at it. */
+  readonly expiresAt: UnixMs | null;
+  /** The approval that it follows from; null for the others. One principal has one grant of a role for each. */
+  readonly approvalId: string | null;
 }
 
 export interface TokenRow {
@@ -326,7 +349,7 @@ export interface RequestBatch {
 }
 
 /** Everything the rest of Postern asks of a store. Methods reject with `AppError<'store_…'>`. */
-export interface Store {
+export interface Store extends BudgetStore, ApprovalStore {
   /**
    * Writes a batch in one transaction; resolves when it is durable. A row that is there already (by
    * id) is left as it is, so that a batch may be repeated after a failure.
@@ -345,7 +368,7 @@ export interface Store {
 
   listGrants(): Promise<readonly StoredGrant[]>;
   putGrant(grant: StoredGrant): Promise<void>;
-  deleteGrant(principal: string, role: StoredGrant['role']): Promise<boolean>;
+  deleteGrant(principal: string, role: StoredGrant['role'], approvalId: string | null): Promise<boolean>;
 
   listTokens(tailnet: string): Promise<readonly TokenRow[]>;
   putToken(token: TokenRow): Promise<void>;

@@ -17,6 +17,8 @@ export type SqlRow = Record<string, SQLOutputValue>;
 
 /** How the rows of one table are written and read. */
 export interface RowCodec<Shape> {
+  /** Fields with the kinds of their columns, in the order of the values. */
+  readonly fields: readonly (readonly [field: keyof Shape & string, kind: ColumnKind])[];
   /** `a, b, c` in the order of the values. */
   readonly columnList: string;
   /** `?, ?, ?`. */
@@ -30,6 +32,7 @@ export function createCodec<Shape extends object>(columns: Columns<Shape>): RowC
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `Columns` has exactly the fields of `Shape`.
   const fields = Object.entries(columns) as [keyof Shape & string, readonly [string, ColumnKind]][];
   return {
+    fields: fields.map(([field, [, kind]]) => [field, kind] as const),
     columnList: fields.map(([, [column]]) => column).join(', '),
     placeholders: fields.map(() => '?').join(', '),
     toValues: (shape) => fields.map(([field, [, kind]]) => toValue(shape[field], kind)),

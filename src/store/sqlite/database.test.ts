@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appendRequests } from './append-requests.ts';
 import { isStoreError } from '../errors.ts';
 import { toStoreError } from './database.ts';
-import { capturedBodies, requestRow, TEST_KEYS, withDatabase } from './rows.fixture.ts';
+import { appendRequests, capturedBodies, requestRow, TEST_KEYS, withDatabase } from './rows.fixture.ts';
 
 const codeOf = (error: unknown): string | null => (isStoreError(error) ? error.code : null);
 

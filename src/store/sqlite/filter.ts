@@ -8,8 +8,8 @@ export interface Condition {
 }
 
 /**
- * The condition of a filter. Its text depends only on which fields are there, never on their
- * values; lists travel as one JSON parameter, so that the number of texts stays small. `alias` is
+ * The condition of a filter. Its text depends only on which fields are there and whether the outcome
+ * is `ok`, never on other values; lists travel as one JSON parameter, so that the number of texts stays small. `alias` is
  * the table's name within the statement.
  */
 export function toCondition(filter: RequestFilter, alias: 'r' | 'l' = 'r'): Condition {
@@ -33,6 +33,8 @@ export function toCondition(filter: RequestFilter, alias: 'r' | 'l' = 'r'): Cond
   add(`${alias}.session_id = ?`, filter.sessionId);
   add(`${alias}.device_id = ?`, filter.deviceId);
   add(`${alias}.outcome = ?`, filter.outcome);
+  // What SQLite must see to use the index of those that did not end well.
+  if (filter.outcome !== undefined && filter.outcome !== 'ok') parts.push(`${alias}.outcome <> 'ok'`);
   add(`${alias}.reason = ?`, filter.reason);
   add(`${alias}.started_at >= ?`, filter.from);
   add(`${alias}.started_at < ?`, filter.to);

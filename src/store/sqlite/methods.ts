@@ -1,4 +1,6 @@
 /** What each of the two database threads answers to; the only list of their methods. */
+import type { ApprovalAsk, ApprovalFilter, ApprovalRow, ApprovalUse } from '../approval-shapes.ts';
+import type { BudgetFilter, BudgetLeaseCall } from '../budget-shapes.ts';
 import type {
   AuditEntry,
   DocumentVersion,
@@ -12,14 +14,16 @@ import type {
   TokenRow,
   UsageGroupBy,
 } from '../shapes.ts';
-import { appendRequests } from './append-requests.ts';
+import * as approvals from './approvals.ts';
 import { appendAudit, listAudit, verifyAudit } from './audit.ts';
-import { unpackBatch, type PackedBatch } from './batch-transfer.ts';
+import type { PackedBatch } from './batch-transfer.ts';
 import { getBodies, type BodyKeys } from './bodies/body-store.ts';
 import { intOf } from './columns.ts';
+import { deleteBudgets, leaseBudget, listBudgets, refillBudget, returnBudget } from './budgets.ts';
 import type { Database } from './database.ts';
 import * as records from './records.ts';
 import { getRequest, listRequests, listSessions } from './request-queries.ts';
+import { RequestWriter } from './request-writer.ts';
 import { queryUsage } from './usage.ts';
 
 export interface StoreKeys extends BodyKeys {
@@ -29,10 +33,16 @@ export interface StoreKeys extends BodyKeys {
 
 /** Methods of the writing thread. */
 export function writerMethods(database: Database, keys: StoreKeys) {
+  const requests = new RequestWriter(database, keys);
   return {
-    appendRequests: (batch: PackedBatch) => appendRequests(database, keys, unpackBatch(batch)),
+    /** Gives the buffer back. */
+    appendRequests: (batch: PackedBatch): ArrayBuffer => {
+      requests.append(batch);
+      return batch.data;
+    },
     putGrant: (grant: StoredGrant) => records.putGrant(database, grant),
-    deleteGrant: (principal: string, role: string) => records.deleteGrant(database, principal, role),
+    deleteGrant: (principal: string, role: string, approvalId: string | null) =>
+      records.deleteGrant(database, principal, role, approvalId),
     putToken: (token: TokenRow) => records.putToken(database, token),
     revokeToken: (tailnet: string, id: string, at: number) => records.revokeToken(database, tailnet, id, at),
     touchTokens: (used: readonly { id: string; at: number }[]) => records.touchTokens(database, used),
@@ -47,6 +57,26 @@ export function writerMethods(database: Database, keys: StoreKeys) {
     deleteOwnedObjects: (tailnet: string, objects: readonly OwnedObjectName[]) =>
       records.deleteOwnedObjects(database, tailnet, objects),
     putSetting: (name: string, value: string) => records.putSetting(database, name, value),
+    leaseBudget: (call: BudgetLeaseCall) => leaseBudget(database, call),
+    returnBudget: (call: BudgetLeaseCall) => returnBudget(database, call),
+    refillBudget: (
+      tailnet: string,
+      bucket: string,
+      amount: number,
+      asker: { readonly instance: string; readonly now: number },
+      approval: { readonly id: string; readonly now: number } | null,
+    ) => refillBudget(database, { tailnet, bucket, amount, asker, approval }),
+    deleteBudgets: (tailnet: string, keepQuotas: readonly string[]) =>
+      deleteBudgets(database, tailnet, keepQuotas),
+    askApproval: (row: ApprovalRow, ask: ApprovalAsk) => approvals.askApproval(database, row, ask),
+    useApproval: (use: ApprovalUse) => approvals.useApproval(database, use),
+    replaceApproval: (row: ApprovalRow, expected: number) =>
+      approvals.replaceApproval(database, row, expected),
+    expireApprovals: (tailnet: string, now: number) => approvals.expireApprovals(database, tailnet, now),
+    forgetApprovals: (
+      tailnet: string,
+      before: { readonly contentBefore: number; readonly rowsBefore: number },
+    ) => approvals.forgetApprovals(database, tailnet, before),
   };
 }
 
@@ -77,6 +107,16 @@ export function readerMethods(database: Database, keys: StoreKeys) {
     findOwnedObject: (tailnet: string, kind: string, objectId: string) =>
       records.findOwnedObject(database, tailnet, kind, objectId),
     getSetting: (name: string) => records.getSetting(database, name),
+    listBudgets: (
+      filter: BudgetFilter,
+      page: PageRequest,
+      asker: { readonly instance: string; readonly now: number },
+    ) => listBudgets(database, filter, page, asker),
+    getApproval: (tailnet: string, id: string) => approvals.getApproval(database, tailnet, id),
+    settledApprovals: (tailnet: string, ids: readonly string[]) =>
+      approvals.settledApprovals(database, tailnet, ids),
+    listApprovals: (filter: ApprovalFilter, page: PageRequest) =>
+      approvals.listApprovals(database, filter, page),
     counts: () => counts(database),
   };
 }

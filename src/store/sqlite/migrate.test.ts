@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Database } from './database.ts';
 import { migrate, MIGRATIONS } from './migrate.ts';
-import { NOON } from './rows.fixture.ts';
+import { REQUEST_CODEC } from './request-codec.ts';
+import { listRequests } from './request-queries.ts';
+import { NOON, requestRow } from './rows.fixture.ts';
 
 const extra = { version: 1000, name: 'later', sql: 'CREATE TABLE later (a INTEGER) STRICT' };
 
@@ -58,5 +60,30 @@ test('a step that fails leaves the database as it was before it', () => {
       0,
     );
     migrate(database, NOON);
+  });
+});
+
+test('a database of the first version keeps its rows and answers as a new one does', () => {
+  withEmpty((database) => {
+    migrate(database, NOON, MIGRATIONS.slice(0, 1));
+    const row = requestRow('req_1', { outcome: 'refused', format: 'openai_responses', responseId: 'resp_1' });
+    // Columns that later steps add are left to their defaults.
+    const first = new Set(
+      database
+        .prepare('SELECT name FROM pragma_table_info(?)')
+        .all('requests')
+        .map(({ name }) => name),
+    );
+    const columns = REQUEST_CODEC.columnList.split(', ');
+    const kept = columns.map((name, at) => [name, at] as const).filter(([name]) => first.has(name));
+    const values = REQUEST_CODEC.toValues(row);
+    database
+      .prepare(
+        `INSERT INTO requests (${kept.map(([name]) => name).join(', ')}) VALUES (${kept.map(() => '?').join(', ')})`,
+      )
+      .run(...kept.map(([, at]) => values[at] ?? null));
+    migrate(database, NOON);
+    const filter = { tailnet: 'home', outcome: 'refused' } as const;
+    assert.deepEqual(listRequests(database, filter, { limit: 5 }).items, [row]);
   });
 });

@@ -4,6 +4,11 @@ import { storeError } from '../errors.ts';
 import type { Database } from './database.ts';
 import { initial } from './migrations/0001-initial.ts';
 import { ownedObjectFacts } from './migrations/0002-owned-object-facts.ts';
+import { fewerIndexes } from './migrations/0003-fewer-indexes.ts';
+import { budgets } from './migrations/0004-budgets.ts';
+import { approvals } from './migrations/0005-approvals.ts';
+import { decisions } from './migrations/0006-decisions.ts';
+import { grantsOnApproval } from './migrations/0007-grants-on-approval.ts';
 
 /** One step; once released it is never changed. */
 export interface Migration {
@@ -12,7 +17,15 @@ export interface Migration {
   readonly sql: string;
 }
 
-export const MIGRATIONS: readonly Migration[] = [initial, ownedObjectFacts];
+export const MIGRATIONS: readonly Migration[] = [
+  initial,
+  ownedObjectFacts,
+  fewerIndexes,
+  budgets,
+  approvals,
+  decisions,
+  grantsOnApproval,
+];
 
 /**
  * Applies the steps that are missing, each in a transaction of its own. Throws `store_newer_schema`

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
@@ -172,3 +172,25 @@ test('a long query does not delay an append', async () => {
     assert.deepEqual(order, ['written', 'read']);
   });
 });
+
+test(
+  'on Linux only the writing thread gives way to others',
+  { skip: process.platform !== 'linux' },
+  async () => {
+    await withStore(async () => {
+      const niceness = new Map<string, string | undefined>();
+      for (const task of await readdir('/proc/self/task')) {
+        const text = await readFile(`/proc/self/task/${task}/stat`, 'utf8').catch(() => '');
+        const end = text.lastIndexOf(')');
+        // proc(5): after the name, the state is field 3 and the nice value field 19.
+        niceness.set(`${task} ${text.slice(text.indexOf('(') + 1, end)}`, text.slice(end + 2).split(' ')[16]);
+      }
+      const own = niceness.get(`${process.pid} node-MainThread`) ?? [...niceness.values()][0];
+      for (const [name, nice] of niceness) {
+        if (name.endsWith('store-writer')) assert.notEqual(nice, own, name);
+        if (name.endsWith('store-reader')) assert.equal(nice, own, name);
+      }
+      assert.ok([...niceness.keys()].some((name) => name.endsWith('store-writer')));
+    });
+  },
+);

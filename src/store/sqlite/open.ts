@@ -8,7 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { storeError } from '../errors.ts';
 import type { Store } from '../shapes.ts';
-import { packBatch } from './batch-transfer.ts';
+import { BatchPacker } from './batch-transfer.ts';
 import type { ReaderMethods, StoreKeys, WriterMethods } from './methods.ts';
 import type { WorkerStart } from './protocol.ts';
 import { WorkerClient } from './worker-client.ts';
@@ -51,10 +51,11 @@ function assembleStore(
   writer: WorkerClient<WriterMethods>,
   reader: WorkerClient<ReaderMethods>,
 ): Store {
+  const packer = new BatchPacker();
   return {
     async appendRequests(batch) {
-      const packed = await packBatch(batch);
-      await writer.call('appendRequests', [packed], [packed.data]);
+      const packed = await packer.pack(batch);
+      packer.giveBack(await writer.call('appendRequests', [packed], [packed.data]));
     },
     listRequests: (filter, page) => reader.call('listRequests', [filter, page]),
     getRequest: (tailnet, id) => reader.call('getRequest', [tailnet, id]),
@@ -64,7 +65,7 @@ function assembleStore(
 
     listGrants: () => reader.call('listGrants', []),
     putGrant: (grant) => writer.call('putGrant', [grant]),
-    deleteGrant: (principal, role) => writer.call('deleteGrant', [principal, role]),
+    deleteGrant: (principal, role, approvalId) => writer.call('deleteGrant', [principal, role, approvalId]),
 
     listTokens: (tailnet) => reader.call('listTokens', [tailnet]),
     putToken: (token) => writer.call('putToken', [token]),
@@ -94,6 +95,22 @@ function assembleStore(
 
     getSetting: (name) => reader.call('getSetting', [name]),
     putSetting: (name, value) => writer.call('putSetting', [name, value]),
+
+    leaseBudget: (call) => writer.call('leaseBudget', [call]),
+    returnBudget: (call) => writer.call('returnBudget', [call]),
+    listBudgets: (filter, page, asker) => reader.call('listBudgets', [filter, page, asker]),
+    refillBudget: (tailnet, bucket, amount, asker, approval = null) =>
+      writer.call('refillBudget', [tailnet, bucket, amount, asker, approval]),
+    deleteBudgets: (tailnet, keepQuotas) => writer.call('deleteBudgets', [tailnet, keepQuotas]),
+
+    askApproval: (row, ask) => writer.call('askApproval', [row, ask]),
+    useApproval: (use) => writer.call('useApproval', [use]),
+    replaceApproval: (row, expected) => writer.call('replaceApproval', [row, expected]),
+    expireApprovals: (tailnet, now) => writer.call('expireApprovals', [tailnet, now]),
+    forgetApprovals: (tailnet, before) => writer.call('forgetApprovals', [tailnet, before]),
+    getApproval: (tailnet, id) => reader.call('getApproval', [tailnet, id]),
+    settledApprovals: (tailnet, ids) => reader.call('settledApprovals', [tailnet, ids]),
+    listApprovals: (filter, page) => reader.call('listApprovals', [filter, page]),
 
     async health() {
       await writer.call('putSetting', ['store.health', String(options.clock.now())]);

@@ -10,6 +10,8 @@ const GRANT: StoredGrant = {
   models: ['**'],
   createdAt: NOON,
   createdBy: 'operator',
+  expiresAt: null,
+  approvalId: null,
 };
 const TOKEN: TokenRow = {
   id: 'tok_1',
@@ -77,8 +79,8 @@ test('grants are kept by principal and role', () => {
         ['user', ['openai/*']],
       ],
     );
-    assert.equal(records.deleteGrant(database, 'local:1000', 'admin'), true);
-    assert.equal(records.deleteGrant(database, 'local:1000', 'admin'), false);
+    assert.equal(records.deleteGrant(database, 'local:1000', 'admin', null), true);
+    assert.equal(records.deleteGrant(database, 'local:1000', 'admin', null), false);
   });
 });
 

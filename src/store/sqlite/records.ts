@@ -19,6 +19,8 @@ const GRANTS = createCodec<StoredGrant>({
   models: ['models', 'json'],
   createdAt: ['created_at', 'int'],
   createdBy: ['created_by', 'text'],
+  expiresAt: ['expires_at', 'int'],
+  approvalId: ['approval_id', 'text'],
 });
 
 const TOKENS = createCodec<TokenRow>({
@@ -97,21 +99,28 @@ const OWNED_OBJECTS = createCodec<OwnedObject>({
 
 export function listGrants(database: Database): StoredGrant[] {
   return database
-    .prepare(`SELECT ${GRANTS.columnList} FROM grants ORDER BY created_at`)
+    .prepare(`SELECT ${GRANTS.columnList} FROM grants ORDER BY created_at, principal, role, approval_id`)
     .all()
     .map(GRANTS.fromRow);
 }
 
 export function putGrant(database: Database, grant: StoredGrant): void {
   const sql = `INSERT INTO grants (${GRANTS.columnList}) VALUES (${GRANTS.placeholders})
-    ON CONFLICT (principal, role) DO UPDATE SET models = excluded.models, created_at = excluded.created_at,
-      created_by = excluded.created_by`;
+    ON CONFLICT (principal, role, coalesce(approval_id, '')) DO UPDATE SET models = excluded.models,
+      created_at = excluded.created_at, created_by = excluded.created_by, expires_at = excluded.expires_at`;
   database.durableTransaction(() => database.prepare(sql).run(...GRANTS.toValues(grant)));
 }
 
-export function deleteGrant(database: Database, principal: string, role: string): boolean {
-  const statement = database.prepare('DELETE FROM grants WHERE principal = ? AND role = ?');
-  return database.durableTransaction(() => statement.run(principal, role)).changes > 0;
+export function deleteGrant(
+  database: Database,
+  principal: string,
+  role: string,
+  approvalId: string | null,
+): boolean {
+  const statement = database.prepare(
+    'DELETE FROM grants WHERE principal = ? AND role = ? AND approval_id IS ?',
+  );
+  return database.durableTransaction(() => statement.run(principal, role, approvalId)).changes > 0;
 }
 
 export function listTokens(database: Database, tailnet: string): TokenRow[] {

@@ -32,6 +32,8 @@ export const REQUEST_CODEC = createCodec<RequestRow>({
   costState: ['cost_state', 'text'],
   estimated: ['estimated', 'bool'],
   toolCalls: ['tool_calls', 'json'],
+  decisions: ['decisions', 'json'],
+  savedNanoUsd: ['saved_nano_usd', 'int'],
   stopReason: ['stop_reason', 'text'],
   responseId: ['response_id', 'text'],
   identityUs: ['identity_us', 'int'],

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Page, PageRequest, RequestFilter } from '../shapes.ts';
-import { appendRequests } from './append-requests.ts';
 import { readCursor } from './cursor.ts';
+import { toCondition } from './filter.ts';
 import { getRequest, listRequests, listSessions } from './request-queries.ts';
-import { NOON, requestRow, TEST_KEYS, withDatabase } from './rows.fixture.ts';
+import { appendRequests, NOON, requestRow, TEST_KEYS, withDatabase } from './rows.fixture.ts';
 
 const HOME: RequestFilter = { tailnet: 'home' };
 
@@ -154,8 +154,11 @@ test('each filter has an index that begins with the tailnet', () => {
       'outcome',
       'reason',
     ]) {
+      const partly = column === 'outcome' ? "AND r.outcome <> 'ok'" : '';
       const plan = database
-        .prepare(`EXPLAIN QUERY PLAN SELECT * FROM requests AS r WHERE r.tailnet = ? AND r.${column} = ?`)
+        .prepare(
+          `EXPLAIN QUERY PLAN SELECT * FROM requests AS r WHERE r.tailnet = ? AND r.${column} = ? ${partly}`,
+        )
         .all('a', 'b');
       assert.match(
         String(plan[0]?.['detail']),
@@ -224,4 +227,18 @@ test('a cursor that this list did not give is refused', () => {
   ]) {
     assert.throws(() => readCursor(cursor), { code: 'store_bad_cursor' }, cursor);
   }
+});
+
+test('a filter by outcome uses its index unless it asks for `ok`, which most are', () => {
+  for (const outcome of ['ok', 'refused'] as const) {
+    const { sql } = toCondition({ tailnet: 'home', outcome });
+    assert.equal(sql.includes("r.outcome <> 'ok'"), outcome !== 'ok');
+  }
+  withDatabase((database) => {
+    const rows = (['ok', 'refused', 'ok'] as const).map((outcome, i) => requestRow(`req_${i}`, { outcome }));
+    appendRequests(database, TEST_KEYS, { rows, bodies: [] });
+    const ids = (outcome: 'ok' | 'refused'): string[] =>
+      listRequests(database, { tailnet: 'home', outcome }, { limit: 9 }).items.map(({ id }) => id);
+    assert.deepEqual([ids('ok'), ids('refused')], [['req_2', 'req_0'], ['req_1']]);
+  });
 });

@@ -5,11 +5,14 @@ import { join } from 'node:path';
 import { systemClock } from '../../base/clock.ts';
 import { silentLogger } from '../../base/log.ts';
 import { KEY_LABELS, createKeyring } from '../../crypto/index.ts';
-import type { AuditEntry, CapturedBodies, RequestRow, Store } from '../shapes.ts';
+import type { AuditEntry, CapturedBodies, RequestBatch, RequestRow, Store } from '../shapes.ts';
+import { layOut, type PackedBatch } from './batch-transfer.ts';
+import type { BodyKeys } from './bodies/body-store.ts';
 import { Database } from './database.ts';
 import type { StoreKeys } from './methods.ts';
 import { migrate } from './migrate.ts';
 import { openSqliteStore } from './open.ts';
+import { RequestWriter } from './request-writer.ts';
 
 /** 2026-01-05T12:00:00Z, a Monday. */
 export const NOON = Date.UTC(2026, 0, 5, 12);
@@ -54,6 +57,8 @@ export function requestRow(id: string, given: Partial<RequestRow> = {}): Request
     costState: 'priced',
     estimated: false,
     toolCalls: [],
+    decisions: [],
+    savedNanoUsd: 0,
     stopReason: 'end_turn',
     responseId: null,
     identityUs: 1,
@@ -146,4 +151,20 @@ export function withDatabase(test: (database: Database) => void): void {
   } finally {
     database.close();
   }
+}
+
+/** A batch as it arrives at the writer. */
+export function packNow(batch: RequestBatch): PackedBatch {
+  const { packed, copies } = layOut(batch, (bytes) => new ArrayBuffer(bytes));
+  for (const { bytes, at } of copies) new Uint8Array(packed.data).set(bytes, at);
+  return packed;
+}
+
+const writers = new WeakMap<Database, RequestWriter>();
+
+/** Appends as the store does, with what its writer remembers of this database. */
+export function appendRequests(database: Database, keys: BodyKeys, batch: RequestBatch): void {
+  const writer = writers.get(database) ?? new RequestWriter(database, keys);
+  writers.set(database, writer);
+  writer.append(packNow(batch));
 }

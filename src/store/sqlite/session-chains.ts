@@ -12,20 +12,26 @@ import type { UnixMs } from '../../base/clock.ts';
 import { newId } from '../../base/ids.ts';
 import { systemRandom } from '../../base/random.ts';
 import { canonicalJson, hashChainNext, keyedHash } from '../../crypto/index.ts';
-import { JsonScanError, scanJsonArray, scanJsonObject, type JsonMember } from '../../wire/json-scan.ts';
+import { JsonScanError, scanJsonObject, type JsonMember } from '../../wire/json-scan.ts';
 import type { RequestRow } from '../shapes.ts';
-import { textOf } from './columns.ts';
+import type { ChainLink, ReadBody } from './bodies/body-memory.ts';
+import type { Outline } from './bodies/outline.ts';
+import { intOf, textOf } from './columns.ts';
 import type { Database } from './database.ts';
 
 /** A conversation that rests longer begins a new session. */
 const SESSION_GAP_MS: UnixMs = 24 * 3_600_000;
-/** Elements of a conversation that are looked at; the longest real ones have some 2,000. */
-const ELEMENTS_MAX = 4_096;
 /** A larger element (a picture) is hashed as it is, not read. */
 const ELEMENT_PARSE_BYTES_MAX = 256 * 1024;
 const CHAIN_BYTES = 16;
 /** Old chains removed at a time, so that no write waits for long. */
 const PRUNE_ROWS = 1_000;
+/** Ends of conversations kept in memory. */
+const ENDS_MAX = 4_096;
+/** Beginnings of chains kept in memory, one for each principal, program and format. */
+const ROOTS_MAX = 1_000;
+/** Only after so long is the time of an end written again: a restart may cut a rest of 24 hours by as much. */
+const REFRESH_MS = 5 * 60_000;
 
 /** The member that holds the conversation, for the formats that have one. */
 const CONVERSATION_MEMBER: Readonly<Record<string, string>> = {
@@ -39,34 +45,131 @@ const CONVERSATION_MEMBER: Readonly<Record<string, string>> = {
   bedrock_converse: 'messages',
 };
 
-/**
- * The session of an exchange whose caller named none, remembered for its next turn; null if its
- * format has no conversation or the body holds none. Within a transaction.
- */
-export function deriveSession(
-  database: Database,
-  hashKey: Uint8Array,
-  row: RequestRow,
-  body: Uint8Array,
-): string | null {
-  const wanted = Object.hasOwn(CONVERSATION_MEMBER, row.format) ? CONVERSATION_MEMBER[row.format] : undefined;
-  if (wanted === undefined) return null;
-  const conversation = readConversation(body, wanted);
-  if (conversation === null) return null;
-  const chains = chainsOf(hashKey, row, conversation.elements);
-  const last = chains.at(-1);
-  if (last === undefined) return null;
-  const session =
-    sessionOfResponse(database, row, conversation.previousResponseId) ??
-    sessionOfPrefix(database, chains, row.startedAt) ??
-    newId('ses', { now: () => row.startedAt, monotonicMs: () => 0 }, systemRandom);
-  database
-    .prepare(
+/** The format whose provider keeps conversations, and names them by the answer to go on from. */
+const STATEFUL_FORMAT = 'openai_responses';
+
+/** The member of a format's requests that holds the conversation; null if there is none. */
+export function conversationMember(format: string): string | null {
+  return Object.hasOwn(CONVERSATION_MEMBER, format) ? (CONVERSATION_MEMBER[format] ?? null) : null;
+}
+
+/** Where a conversation ended when it was last sent. */
+interface ChainEnd {
+  readonly chain: Uint8Array;
+  session: string;
+  at: UnixMs;
+  /** `at` as the database has it. */
+  storedAt: UnixMs;
+}
+
+export type ChainOwner = Pick<RequestRow, 'tailnet' | 'principal' | 'agent' | 'format' | 'startedAt'>;
+
+/** Finds sessions, and remembers conversations for their next turn. One for each writing thread. */
+export class SessionChains {
+  readonly #database: Database;
+  readonly #hashKey: Uint8Array;
+  /** By chain, in the order of their last use. What is in `#unwritten` is here too. */
+  readonly #ends = new Map<string, ChainEnd>();
+  readonly #unwritten = new Set<ChainEnd>();
+  readonly #roots = new Map<string, Uint8Array>();
+
+  constructor(database: Database, hashKey: Uint8Array) {
+    this.#database = database;
+    this.#hashKey = hashKey;
+  }
+
+  /**
+   * The session of an exchange whose caller named none; null if its format has no conversation or
+   * the body holds none. `body` was read with `conversationMember`; `bytes` are all of it. Within a
+   * transaction that ends with `write`.
+   */
+  derive(owner: ChainOwner, body: ReadBody, bytes: Buffer): string | null {
+    if (body.outline === null) return null;
+    this.#extend(owner, body, body.outline);
+    const last = body.chain.at(-1);
+    if (last === undefined) return null;
+    const session =
+      sessionOfResponse(this.#database, owner, bytes) ??
+      this.#sessionOfPrefix(body.chain, owner.startedAt) ??
+      newId('ses', { now: () => owner.startedAt, monotonicMs: () => 0 }, systemRandom);
+    this.#note(last, session, owner.startedAt);
+    return session;
+  }
+
+  /** Writes what `derive` learnt since, and forgets some of the ends that no new turn can find any more. */
+  write(now: UnixMs): void {
+    const statement = this.#database.prepare(
       `INSERT INTO session_chains (chain, session_id, at) VALUES (?, ?, ?)
        ON CONFLICT (chain) DO UPDATE SET session_id = excluded.session_id, at = max(at, excluded.at)`,
-    )
-    .run(last, session, row.startedAt);
-  return session;
+    );
+    for (const end of this.#unwritten) {
+      statement.run(end.chain, end.session, end.at);
+      end.storedAt = end.at;
+    }
+    this.#unwritten.clear();
+    shrink(this.#ends, ENDS_MAX);
+    pruneChains(this.#database, now);
+  }
+
+  /** After a transaction that was rolled back. */
+  forget(): void {
+    this.#ends.clear();
+    this.#unwritten.clear();
+  }
+
+  /** Adds the links that are missing: for each element, the hash over all up to it. */
+  #extend(owner: ChainOwner, { bytes, chain }: ReadBody, { starts, ends }: Outline): void {
+    let hash = chain.at(-1)?.hash ?? this.#rootOf(owner);
+    for (let i = chain.length; i < starts.length; i += 1) {
+      hash = hashChainNext(this.#hashKey, hash, normalise(bytes.subarray(starts[i], ends[i])));
+      chain.push({ hash, key: Buffer.from(hash).toString('latin1', 0, CHAIN_BYTES) });
+    }
+  }
+
+  /** A chain belongs to one principal and program. */
+  #rootOf({ tailnet, principal, agent, format }: ChainOwner): Uint8Array {
+    const name = JSON.stringify(['session-chain', tailnet, principal, agent, format]);
+    const known = this.#roots.get(name);
+    if (known !== undefined) return known;
+    const root = keyedHash(this.#hashKey, Buffer.from(name, 'utf8'));
+    this.#roots.set(name, root);
+    shrink(this.#roots, ROOTS_MAX);
+    return root;
+  }
+
+  #sessionOfPrefix(chain: readonly ChainLink[], at: UnixMs): string | null {
+    for (let i = chain.length - 1; i >= 0; i -= 1) {
+      const link = chain[i];
+      const end = link === undefined ? null : this.#endAt(link);
+      if (end !== null && end.at >= at - SESSION_GAP_MS) return end.session;
+    }
+    return null;
+  }
+
+  #endAt({ hash, key }: ChainLink): ChainEnd | null {
+    const known = this.#ends.get(key);
+    if (known !== undefined) return known;
+    const chain = hash.subarray(0, CHAIN_BYTES);
+    const row = this.#database
+      .prepare('SELECT session_id, at FROM session_chains WHERE chain = ?')
+      .get(chain);
+    if (row === undefined) return null;
+    const at = intOf(row, 'at');
+    const end = { chain, session: textOf(row, 'session_id'), at, storedAt: at };
+    this.#ends.set(key, end);
+    return end;
+  }
+
+  #note({ hash, key }: ChainLink, session: string, at: UnixMs): void {
+    const known = this.#ends.get(key);
+    const end = known ?? { chain: hash.subarray(0, CHAIN_BYTES), session, at, storedAt: -Infinity };
+    if (end.session !== session) end.storedAt = -Infinity;
+    end.session = session;
+    end.at = Math.max(end.at, at);
+    this.#ends.delete(key);
+    this.#ends.set(key, end);
+    if (end.at - end.storedAt >= REFRESH_MS) this.#unwritten.add(end);
+  }
 }
 
 /** Forgets some of the chains that no new turn can find any more. */
@@ -79,62 +182,21 @@ export function pruneChains(database: Database, now: UnixMs): void {
     .run(now - SESSION_GAP_MS);
 }
 
-interface Conversation {
-  /** Spans of the body. */
-  readonly elements: readonly Uint8Array[];
-  /** Where the provider keeps the conversation (Responses API), the answer that this one goes on from. */
-  readonly previousResponseId: string | null;
-}
-
-function readConversation(body: Uint8Array, wanted: string): Conversation | null {
-  try {
-    const members = scanJsonObject(body);
-    const member = members.find(({ key }) => key === wanted);
-    if (member === undefined) return null;
-    const previous = members.find(({ key }) => key === 'previous_response_id');
-    return {
-      elements: readElements(body, member),
-      previousResponseId: previous === undefined ? null : readShortText(body, previous),
-    };
-  } catch (error) {
-    if (error instanceof JsonScanError) return null;
-    throw error;
+/** Drops the oldest beyond `sizeMax`. */
+function shrink(map: Map<string, unknown>, sizeMax: number): void {
+  for (const key of map.keys()) {
+    if (map.size <= sizeMax) return;
+    map.delete(key);
   }
-}
-
-function readElements(body: Uint8Array, { valueStart, valueEnd }: JsonMember): Uint8Array[] {
-  if (body[valueStart] !== OPEN_BRACKET) return [body.subarray(valueStart, valueEnd)];
-  return scanJsonArray(body, valueStart)
-    .slice(0, ELEMENTS_MAX)
-    .map(({ start, end }) => body.subarray(start, end));
-}
-
-const OPEN_BRACKET = 0x5b;
-
-/** A text of at most 200 bytes; ids of answers have about 60. */
-function readShortText(body: Uint8Array, { valueStart, valueEnd }: JsonMember): string | null {
-  if (valueEnd - valueStart > 200) return null;
-  const value: unknown = JSON.parse(Buffer.from(body.subarray(valueStart, valueEnd)).toString('utf8'));
-  return typeof value === 'string' ? value : null;
-}
-
-/** For each element, the hash over all up to it. A chain belongs to one principal and program. */
-function chainsOf(hashKey: Uint8Array, row: RequestRow, elements: readonly Uint8Array[]): Uint8Array[] {
-  const owner = JSON.stringify(['session-chain', row.tailnet, row.principal, row.agent, row.format]);
-  let chain = keyedHash(hashKey, Buffer.from(owner, 'utf8'));
-  return elements.map((element) => {
-    chain = hashChainNext(hashKey, chain, normalise(element));
-    return chain.subarray(0, CHAIN_BYTES);
-  });
 }
 
 const IGNORED_KEYS: ReadonlySet<string> = new Set(['cache_control']);
 
 /** The element without what does not matter; its own bytes if it cannot be read. */
-function normalise(element: Uint8Array): Uint8Array {
+function normalise(element: Buffer): Uint8Array {
   if (element.byteLength > ELEMENT_PARSE_BYTES_MAX) return element;
   try {
-    const value: unknown = JSON.parse(Buffer.from(element).toString('utf8'));
+    const value: unknown = JSON.parse(element.toString('utf8'));
     return Buffer.from(canonicalJson(withContentList(value), IGNORED_KEYS), 'utf8');
   } catch {
     // Nested too deep; any stable bytes will do.
@@ -149,22 +211,33 @@ function withContentList(value: unknown): unknown {
   return typeof content === 'string' ? { ...value, content: [{ type: 'text', text: content }] } : value;
 }
 
-function sessionOfResponse(database: Database, row: RequestRow, responseId: string | null): string | null {
+/** The session of the stored answer that a request goes on from (Responses API). */
+function sessionOfResponse(database: Database, owner: ChainOwner, bytes: Buffer): string | null {
+  if (owner.format !== STATEFUL_FORMAT || !bytes.includes('"previous_response_id"')) return null;
+  const responseId = previousResponseId(bytes);
   if (responseId === null) return null;
   const found = database
     .prepare(
       `SELECT session_id FROM requests WHERE tailnet = ? AND response_id = ? AND principal = ?
-       AND session_id IS NOT NULL LIMIT 1`,
+       AND response_id IS NOT NULL AND format = '${STATEFUL_FORMAT}' AND session_id IS NOT NULL LIMIT 1`,
     )
-    .get(row.tailnet, responseId, row.principal);
+    .get(owner.tailnet, responseId, owner.principal);
   return found === undefined ? null : textOf(found, 'session_id');
 }
 
-function sessionOfPrefix(database: Database, chains: readonly Uint8Array[], at: UnixMs): string | null {
-  const statement = database.prepare('SELECT session_id FROM session_chains WHERE chain = ? AND at >= ?');
-  for (let i = chains.length - 1; i >= 0; i -= 1) {
-    const found = statement.get(chains[i] ?? null, at - SESSION_GAP_MS);
-    if (found !== undefined) return textOf(found, 'session_id');
+function previousResponseId(bytes: Buffer): string | null {
+  try {
+    const member = scanJsonObject(bytes).find(({ key }) => key === 'previous_response_id');
+    return member === undefined ? null : readShortText(bytes, member);
+  } catch (error) {
+    if (error instanceof JsonScanError) return null;
+    throw error;
   }
-  return null;
+}
+
+/** A text of at most 200 bytes; ids of answers have about 60. */
+function readShortText(bytes: Buffer, { valueStart, valueEnd }: JsonMember): string | null {
+  if (valueEnd - valueStart > 200) return null;
+  const value: unknown = JSON.parse(bytes.toString('utf8', valueStart, valueEnd));
+  return typeof value === 'string' ? value : null;
 }

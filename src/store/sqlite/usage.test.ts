@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RequestRow, UsageGroupBy } from '../shapes.ts';
-import { appendRequests } from './append-requests.ts';
-import { requestRow, TEST_KEYS, withDatabase } from './rows.fixture.ts';
+import { appendRequests, requestRow, TEST_KEYS, withDatabase } from './rows.fixture.ts';
 import { createLabeller, QUARTER_MS, type TimeUnit } from './time-buckets.ts';
 import { queryUsage } from './usage.ts';
 

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { appendRequests } from '../append-requests.ts';
 import type { CapturedBodies } from '../../shapes.ts';
 import type { Database } from '../database.ts';
-import { capturedBodies, requestRow, TEST_KEYS, withDatabase } from '../rows.fixture.ts';
-import { BodyWriter, getBodies } from './body-store.ts';
+import { appendRequests, capturedBodies, requestRow, TEST_KEYS, withDatabase } from '../rows.fixture.ts';
+import { getBodies } from './body-store.ts';
 
 const utf8 = (text: string): Uint8Array => Buffer.from(text, 'utf8');
 
@@ -140,11 +139,9 @@ test('100 turns of an agent take at most 5 % of the bytes sent, and every reques
 });
 
 function putBodies(database: Database, bodies: CapturedBodies): void {
-  database.transaction(() => {
-    const writer = new BodyWriter(database, TEST_KEYS);
-    writer.add(bodies);
-    writer.close();
-  });
+  const { requestId, tailnet, principal } = bodies;
+  const row = requestRow(requestId, { tailnet, principal, capture: 'full', sessionId: 'ses_1' });
+  appendRequests(database, TEST_KEYS, { rows: [row], bodies: [bodies] });
 }
 
 function countItems(database: Database): number {

@@ -5,12 +5,14 @@
  */
 import { constantTimeEqual, keyedHash } from '../../../crypto/index.ts';
 import { storeError } from '../../errors.ts';
-import type { CapturedBodies, StoredBodies } from '../../shapes.ts';
+import type { StoredBodies } from '../../shapes.ts';
+import type { PackedBodies } from '../batch-transfer.ts';
 import { bytesOf, intOf, type SqlRow } from '../columns.ts';
 import type { Database } from '../database.ts';
+import type { ReadBody } from './body-memory.ts';
 import { decodeManifest, encodeManifest } from './manifest.ts';
 import { PackReader, PackWriter, type Place } from './packs.ts';
-import { ITEM_BYTES_MAX, splitRequest, splitResponse } from './split.ts';
+import { ITEM_BYTES_MAX, responsePieceEnds } from './split.ts';
 
 export interface BodyKeys {
   /** Seals packs. */
@@ -21,6 +23,13 @@ export interface BodyKeys {
 
 /** 128 bits: with a secret key nobody can search for collisions. */
 const HASH_BYTES = 16;
+
+/** Whose bodies they are. */
+export interface BodyOwner {
+  readonly requestId: string;
+  readonly tailnet: string;
+  readonly principal: string;
+}
 
 /** Stores bodies within one transaction; `close` must be called before its end. */
 export class BodyWriter {
@@ -34,23 +43,35 @@ export class BodyWriter {
     this.#packs = new PackWriter(database, keys.bodyKey);
   }
 
-  /** Adds the bodies of an exchange that has none yet; the bytes must not change until `close`. */
-  add(bodies: CapturedBodies): void {
+  /**
+   * Adds the bodies of an exchange that has none yet; the bytes must not change until `close`.
+   * `read` is the request, read as a whole; the ids of its items are noted there.
+   */
+  add(owner: BodyOwner, bodies: PackedBodies, read: ReadBody): void {
+    const { itemEnds, itemIds } = read;
+    for (let i = 0; i < itemEnds.length; i += 1) {
+      if (itemIds[i] !== 0) continue;
+      const item = bodies.request.subarray(itemEnds[i - 1] ?? 0, itemEnds[i]);
+      itemIds[i] = this.#idOf(owner, item);
+    }
+    // An answer never comes again as the same bytes, so looking for it would be in vain.
+    const responsePieces = responsePieceEnds(bodies.response.length).map((end, i, ends) =>
+      this.#packs.add(owner.tailnet, owner.principal, bodies.response.subarray(ends[i - 1] ?? 0, end)),
+    );
     const manifest = encodeManifest({
-      requestId: bodies.requestId,
-      requestItems: splitRequest(bodies.request).map((item) => this.#addOnce(bodies, item)),
+      requestId: owner.requestId,
+      requestItems: itemIds,
       requestContentType: bodies.requestContentType,
-      // An answer never comes again as the same bytes, so looking for it would be in vain.
-      responseItems: splitResponse(bodies.response).map((item) => this.#insert(bodies, item, null)),
+      responsePieces,
       responseContentType: bodies.responseContentType,
       responseTruncated: bodies.responseTruncated,
     });
     if (manifest.byteLength > ITEM_BYTES_MAX)
       throw storeError('store_invalid_row', 'the bodies have too many items');
-    const place = this.#packs.add(bodies.tailnet, bodies.principal, manifest);
+    const place = this.#packs.add(owner.tailnet, owner.principal, manifest);
     this.#database
       .prepare('INSERT INTO bodies (request_id, tailnet, pack, start, length) VALUES (?, ?, ?, ?, ?)')
-      .run(bodies.requestId, bodies.tailnet, place.pack, place.start, place.length);
+      .run(owner.requestId, owner.tailnet, place.pack, place.start, place.length);
   }
 
   close(): void {
@@ -58,14 +79,11 @@ export class BodyWriter {
   }
 
   /** The id of an item, which is stored if the tailnet does not have it. */
-  #addOnce(bodies: CapturedBodies, item: Uint8Array): number {
-    const hash = itemHash(this.#keys, bodies.tailnet, item);
+  #idOf({ tailnet, principal }: BodyOwner, item: Uint8Array): number {
+    const hash = itemHash(this.#keys, tailnet, item);
     const known = this.#database.prepare('SELECT id FROM body_items WHERE hash = ?').get(hash);
-    return known === undefined ? this.#insert(bodies, item, hash) : intOf(known, 'id');
-  }
-
-  #insert(bodies: CapturedBodies, item: Uint8Array, hash: Uint8Array | null): number {
-    const place = this.#packs.add(bodies.tailnet, bodies.principal, item);
+    if (known !== undefined) return intOf(known, 'id');
+    const place = this.#packs.add(tailnet, principal, item);
     const { lastInsertRowid } = this.#database
       .prepare('INSERT INTO body_items (hash, pack, start, length) VALUES (?, ?, ?, ?)')
       .run(hash, place.pack, place.start, place.length);
@@ -88,12 +106,13 @@ export function getBodies(
   const manifest = decodeManifest(packs.read(placeOf(row)));
   if (manifest.requestId !== requestId)
     throw storeError('store_corrupt', `${requestId} has the bodies of another exchange`);
-  const join = (ids: readonly number[]): Uint8Array =>
-    joinItems(ids.map((id) => readItem(database, keys, tailnet, packs, id)));
   return {
-    request: join(manifest.requestItems),
+    request: joinItems(manifest.requestItems.map((id) => readItem(database, keys, tailnet, packs, id))),
     requestContentType: manifest.requestContentType,
-    response: join(manifest.responseItems),
+    response: joinItems([
+      ...manifest.responseItems.map((id) => readItem(database, keys, tailnet, packs, id)),
+      ...manifest.responsePieces.map((piece) => packs.read(piece)),
+    ]),
     responseContentType: manifest.responseContentType,
     responseTruncated: manifest.responseTruncated,
   };

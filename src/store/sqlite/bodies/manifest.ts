@@ -1,55 +1,77 @@
 /**
- * The manifest: which items make up the two bodies of an exchange, in order.
+ * The manifest: what makes up the two bodies of an exchange, in order.
  *
- * | part              | encoding                                                        |
- * | ----------------- | --------------------------------------------------------------- |
- * | version           | 1 byte, 1                                                       |
- * | flags             | 1 byte; bit 0: the answer was cut off at the capture limit      |
- * | request id        | varint n + 1, then n bytes of UTF-8                             |
- * | request type      | the same; 0 is null                                             |
- * | answer type       | the same                                                        |
- * | request items     | varint count, then each id as zigzag difference from the former |
- * | answer items      | the same                                                        |
+ * | part              | encoding                                                            |
+ * | ----------------- | ------------------------------------------------------------------- |
+ * | version           | 1 byte, 2                                                           |
+ * | flags             | 1 byte; bit 0: the answer was cut off at the capture limit          |
+ * | request id        | varint n + 1, then n bytes of UTF-8                                 |
+ * | request type      | the same; 0 is null                                                 |
+ * | answer type       | the same                                                            |
+ * | request items     | varint count, then each id as zigzag difference from the former     |
+ * | answer pieces     | varint count, then pack, start and length of each, three varints    |
  *
- * Varints are little-endian groups of 7 bits (as in Protocol Buffers) of integers below 2^53. Ids
- * of one conversation mostly follow each other, so most items take one byte.
+ * In version 1, which is still read, the answer was a list of item ids like the request. Varints
+ * are little-endian groups of 7 bits (as in Protocol Buffers) of integers below 2^53. Ids of one
+ * conversation mostly follow each other, so most items take one byte.
  */
 import { storeError } from '../../errors.ts';
+import type { Place } from './packs.ts';
 
-const VERSION = 1;
+const VERSION = 2;
+const VERSION_ITEM_ANSWERS = 1;
 const FLAG_TRUNCATED = 1;
+/** Of an integer below 2^53. */
+const VARINT_BYTES_MAX = 8;
 
 export interface Manifest {
   /** Whose manifest it is, so that one that was put in another's place is noticed. */
   readonly requestId: string;
   readonly requestItems: readonly number[];
   readonly requestContentType: string | null;
-  readonly responseItems: readonly number[];
+  readonly responsePieces: readonly Place[];
   readonly responseContentType: string | null;
   readonly responseTruncated: boolean;
 }
 
-export function encodeManifest(manifest: Manifest): Uint8Array {
-  const bytes: number[] = [VERSION, manifest.responseTruncated ? FLAG_TRUNCATED : 0];
-  writeText(bytes, manifest.requestId);
-  writeText(bytes, manifest.requestContentType);
-  writeText(bytes, manifest.responseContentType);
-  writeItems(bytes, manifest.requestItems);
-  writeItems(bytes, manifest.responseItems);
-  return Uint8Array.from(bytes);
+/** As read: the answer of a version 1 manifest is told by items. */
+export interface ReadManifest extends Manifest {
+  readonly responseItems: readonly number[];
 }
 
-/** Throws `store_corrupt` for bytes that `encodeManifest` did not make. */
-export function decodeManifest(bytes: Uint8Array): Manifest {
+export function encodeManifest(manifest: Manifest): Uint8Array {
+  const { requestId, requestContentType, responseContentType, requestItems, responsePieces } = manifest;
+  const texts = [requestId, requestContentType, responseContentType];
+  const textBytes = texts.reduce((sum, text) => sum + VARINT_BYTES_MAX + 3 * (text?.length ?? 0), 0);
+  const varints = 2 + requestItems.length + 3 * responsePieces.length;
+  const bytes = Buffer.allocUnsafe(2 + textBytes + varints * VARINT_BYTES_MAX);
+  bytes[0] = VERSION;
+  bytes[1] = manifest.responseTruncated ? FLAG_TRUNCATED : 0;
+  let at = 2;
+  for (const text of texts) at = writeText(bytes, at, text);
+  at = writeItems(bytes, at, requestItems);
+  at = writeVarint(bytes, at, responsePieces.length);
+  for (const { pack, start, length } of responsePieces) {
+    at = writeVarint(bytes, at, pack);
+    at = writeVarint(bytes, at, start);
+    at = writeVarint(bytes, at, length);
+  }
+  return bytes.subarray(0, at);
+}
+
+/** Throws `store_corrupt` for bytes that no version of `encodeManifest` made. */
+export function decodeManifest(bytes: Uint8Array): ReadManifest {
   const reader = { bytes, at: 2 };
-  if (bytes[0] !== VERSION) throw corrupt();
+  const [version, flags = 0] = bytes;
+  if (version !== VERSION && version !== VERSION_ITEM_ANSWERS) throw corrupt();
   const manifest = {
-    responseTruncated: ((bytes[1] ?? 0) & FLAG_TRUNCATED) !== 0,
+    responseTruncated: (flags & FLAG_TRUNCATED) !== 0,
     requestId: readText(reader) ?? '',
     requestContentType: readText(reader),
     responseContentType: readText(reader),
     requestItems: readItems(reader),
-    responseItems: readItems(reader),
+    responseItems: version === VERSION_ITEM_ANSWERS ? readItems(reader) : [],
+    responsePieces: version === VERSION_ITEM_ANSWERS ? [] : readPieces(reader),
   };
   if (reader.at !== bytes.byteLength) throw corrupt();
   return manifest;
@@ -60,20 +82,19 @@ interface Reader {
   at: number;
 }
 
-function writeItems(bytes: number[], ids: readonly number[]): void {
-  writeVarint(bytes, ids.length);
+function writeItems(bytes: Buffer, start: number, ids: readonly number[]): number {
+  let at = writeVarint(bytes, start, ids.length);
   let former = 0;
   for (const id of ids) {
     const difference = id - former;
-    writeVarint(bytes, difference < 0 ? -difference * 2 - 1 : difference * 2);
+    at = writeVarint(bytes, at, difference < 0 ? -difference * 2 - 1 : difference * 2);
     former = id;
   }
+  return at;
 }
 
 function readItems(reader: Reader): number[] {
-  const count = readVarint(reader);
-  // Each item takes a byte at least, so a damaged count cannot ask for more memory than there are bytes.
-  if (count > reader.bytes.byteLength - reader.at) throw corrupt();
+  const count = readCount(reader);
   const ids: number[] = [];
   let former = 0;
   for (let i = 0; i < count; i += 1) {
@@ -84,14 +105,26 @@ function readItems(reader: Reader): number[] {
   return ids;
 }
 
-function writeText(bytes: number[], text: string | null): void {
-  if (text === null) {
-    bytes.push(0);
-    return;
+function readPieces(reader: Reader): Place[] {
+  const count = readCount(reader);
+  const pieces: Place[] = [];
+  for (let i = 0; i < count; i += 1) {
+    pieces.push({ pack: readVarint(reader), start: readVarint(reader), length: readVarint(reader) });
   }
-  const utf8 = Buffer.from(text, 'utf8');
-  writeVarint(bytes, utf8.byteLength + 1);
-  bytes.push(...utf8);
+  return pieces;
+}
+
+/** Each thing takes a byte at least, so a damaged count cannot ask for more memory than there are bytes. */
+function readCount(reader: Reader): number {
+  const count = readVarint(reader);
+  if (count > reader.bytes.byteLength - reader.at) throw corrupt();
+  return count;
+}
+
+function writeText(bytes: Buffer, start: number, text: string | null): number {
+  if (text === null) return writeVarint(bytes, start, 0);
+  const at = writeVarint(bytes, start, Buffer.byteLength(text, 'utf8') + 1);
+  return at + bytes.write(text, at, 'utf8');
 }
 
 function readText(reader: Reader): string | null {
@@ -103,20 +136,23 @@ function readText(reader: Reader): string | null {
   return Buffer.from(utf8).toString('utf8');
 }
 
-/** Arithmetic instead of shifts, which end at 32 bits. */
-function writeVarint(bytes: number[], value: number): void {
+/** Arithmetic instead of shifts, which end at 32 bits. Gives the offset behind what was written. */
+function writeVarint(bytes: Buffer, start: number, value: number): number {
+  let at = start;
   let rest = value;
   while (rest >= 0x80) {
-    bytes.push((rest % 0x80) + 0x80);
+    bytes[at] = (rest % 0x80) + 0x80;
+    at += 1;
     rest = Math.floor(rest / 0x80);
   }
-  bytes.push(rest);
+  bytes[at] = rest;
+  return at + 1;
 }
 
 function readVarint(reader: Reader): number {
   let value = 0;
   let scale = 1;
-  for (let i = 0; i < 8; i += 1) {
+  for (let i = 0; i < VARINT_BYTES_MAX; i += 1) {
     const byte = reader.bytes[reader.at];
     if (byte === undefined) throw corrupt();
     reader.at += 1;

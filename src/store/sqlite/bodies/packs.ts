@@ -47,6 +47,8 @@ export class PackWriter {
   readonly #key: Uint8Array;
   /** By tailnet and principal. */
   readonly #open = new Map<string, OpenPack>();
+  /** The pack of the last piece: pieces of one owner mostly come together. */
+  #last: OpenPack | null = null;
   #lastId: number | null = null;
 
   constructor(database: Database, key: Uint8Array) {
@@ -56,23 +58,33 @@ export class PackWriter {
 
   /** Adds a piece, of at most `ITEM_BYTES_MAX`; the bytes must not change until `close`. */
   add(tailnet: string, principal: string, piece: Uint8Array): Place {
-    const owner = JSON.stringify([tailnet, principal]);
-    const pack = this.#open.get(owner) ?? { id: this.#nextId(), tailnet, principal, pieces: [], size: 0 };
-    this.#open.set(owner, pack);
+    const pack = this.#packOf(tailnet, principal);
     const place = { pack: pack.id, start: pack.size, length: piece.byteLength };
     pack.pieces.push(piece);
     pack.size += piece.byteLength;
     if (pack.size >= PACK_BYTES) {
       this.#write(pack);
-      this.#open.delete(owner);
+      this.#open.delete(ownerOf(pack));
+      this.#last = null;
     }
     return place;
+  }
+
+  #packOf(tailnet: string, principal: string): OpenPack {
+    const last = this.#last;
+    if (last !== null && last.tailnet === tailnet && last.principal === principal) return last;
+    const owner = ownerOf({ tailnet, principal });
+    const pack = this.#open.get(owner) ?? { id: this.#nextId(), tailnet, principal, pieces: [], size: 0 };
+    this.#open.set(owner, pack);
+    this.#last = pack;
+    return pack;
   }
 
   /** Writes the packs that are not full. */
   close(): void {
     for (const pack of this.#open.values()) this.#write(pack);
     this.#open.clear();
+    this.#last = null;
   }
 
   #nextId(): number {
@@ -130,6 +142,10 @@ export class PackReader {
     if (this.#open.size > OPEN_PACKS && oldest !== undefined) this.#open.delete(oldest);
     return bytes;
   }
+}
+
+function ownerOf({ tailnet, principal }: { readonly tailnet: string; readonly principal: string }): string {
+  return JSON.stringify([tailnet, principal]);
 }
 
 function compress(pack: OpenPack): Uint8Array {

@@ -1,9 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { ITEM_BYTES_MAX, splitRequest, splitResponse } from './split.ts';
+import { outlineOf } from './outline.ts';
+import { ITEM_BYTES_MAX, requestItemEnds, responsePieceEnds } from './split.ts';
 
 const utf8 = (text: string): Uint8Array => Buffer.from(text, 'utf8');
+const slices = (body: Uint8Array, ends: readonly number[]): Uint8Array[] =>
+  ends.map((end, i) => body.subarray(ends[i - 1] ?? 0, end));
+
+function splitRequest(body: Uint8Array): Uint8Array[] {
+  const found = outlineOf(Buffer.from(body), { conversation: null, isWhole: true }, null);
+  return slices(body, requestItemEnds(body.length, found?.outline.cuts ?? null));
+}
+
+const splitResponse = (body: Uint8Array): Uint8Array[] => slices(body, responsePieceEnds(body.length));
 const texts = (body: string): string[] =>
   splitRequest(utf8(body)).map((item) => Buffer.from(item).toString('utf8'));
 const FILL = 'x'.repeat(600);
