@@ -8,7 +8,9 @@ import {
   type RuleBook,
   rulesOf,
 } from './caller-rules.ts';
-import type { CaptureMode, CorsGrant, HookUse, Role } from './document.ts';
+import type { JsonValue } from '../wire/hujson.ts';
+import { CAPABILITY_NAMES, type CaptureMode, type CorsGrant, type Role } from './document.ts';
+import type { Governor } from './govern.ts';
 import { compileGlob, type Glob, matchesAny } from './glob.ts';
 import type { Access, ModelGrant, Provider } from './snapshot.ts';
 
@@ -17,6 +19,7 @@ const GRANTS_MAX = 2048;
 
 export interface AccessContext {
   readonly book: RuleBook;
+  readonly governor: Governor;
   readonly providers: ReadonlyMap<string, Provider>;
   /** The least private mode that the document allows at all. */
   readonly captureCeiling: CaptureMode;
@@ -59,6 +62,8 @@ export function createAccess(context: AccessContext, caller: Caller): Access {
     readMetrics: mayReadMetrics(held, caller),
     readPricing: roles.size > 0 && held.some(({ capability }) => capability.readPricing),
     cors: held.map(({ capability }) => capability.cors).filter((cors): cors is CorsGrant => cors !== null),
+    otherCapabilities: otherCapabilities(rules, caller),
+    quotas: [...new Set(held.flatMap(({ capability }) => capability.quotas))],
     rules: held.map(({ capability, src, role }) => ({
       rule: capability.path,
       src,
@@ -66,6 +71,21 @@ export function createAccess(context: AccessContext, caller: Caller): Access {
       models: capability.models,
     })),
   };
+}
+
+/** What the document's matching grants and the network carry under names that are not Postern's. */
+function otherCapabilities({ tried }: CallerRules, caller: Caller): Access['otherCapabilities'] {
+  const found = new Map<string, JsonValue[]>();
+  const add = (name: string, values: readonly unknown[]): void => {
+    const known = found.get(name) ?? [];
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- both the document and WhoIs are JSON.
+    found.set(name, [...known, ...(values as readonly JsonValue[])]);
+  };
+  for (const { grant, matchedSrc } of tried)
+    if (matchedSrc !== null) for (const [name, values] of grant.otherCapabilities) add(name, values);
+  const own: readonly string[] = CAPABILITY_NAMES;
+  for (const [name, values] of caller.capabilities) if (!own.includes(name)) add(name, values);
+  return Object.fromEntries(found);
 }
 
 /** Reading metrics needs the capability or an admin; a token also needs the scope. */
@@ -92,37 +112,28 @@ function modelDecider(
     const name = `${providerId}/${model}`;
     if (tokenGlobs !== null && !matchesAny(tokenGlobs, name)) return null;
     if (rules.deny.some((entry) => isDenied(entry, name))) return null;
-    return combine(held, name, context.captureCeiling);
+    return combine(context, rules, held, name);
   };
 }
 
 /** The union of what holds for a model; null if nothing opens it. */
-function combine(held: readonly HeldCapability[], name: string, ceiling: CaptureMode): ModelGrant | null {
-  let rule: string | null = null;
-  let capture = ceiling;
-  const addHeaders: (readonly [string, string])[] = [];
-  const quotas = new Set<string>();
-  const hooks = new Map<string, HookUse>();
-  for (const { capability, globs } of held) {
-    if (globs !== null && !matchesAny(globs, name)) continue;
-    if (globs !== null) rule ??= capability.path;
-    if (capability.capture !== null) capture = morePrivate(capture, capability.capture);
-    addHeaders.push(...capability.addHeaders);
-    for (const bucket of capability.quotas) quotas.add(bucket);
-    for (const hook of capability.hooks) hooks.set(hook.name, mergeHook(hooks.get(hook.name), hook));
-  }
-  return rule === null
-    ? null
-    : { rule, capture, addHeaders, quotas: [...quotas], hooks: [...hooks.values()] };
-}
-
-/** The same hook in several grants fires once, with events and fields of all. */
-function mergeHook(known: HookUse | undefined, hook: HookUse): HookUse {
-  if (known === undefined) return hook;
+function combine(
+  { captureCeiling, governor }: AccessContext,
+  { subject }: CallerRules,
+  held: readonly HeldCapability[],
+  name: string,
+): ModelGrant | null {
+  const applying = held.filter(({ globs }) => globs === null || matchesAny(globs, name));
+  const opening = applying.find(({ globs }) => globs !== null);
+  if (opening === undefined) return null;
   return {
-    name: hook.name,
-    events: [...new Set([...known.events, ...hook.events])],
-    send: [...new Set([...known.send, ...hook.send])],
+    rule: opening.capability.path,
+    capture: applying.reduce(
+      (mode, { capability }) => (capability.capture === null ? mode : morePrivate(mode, capability.capture)),
+      captureCeiling,
+    ),
+    addHeaders: applying.flatMap(({ capability }) => capability.addHeaders),
+    governance: governor.of(subject, applying, name),
   };
 }
 

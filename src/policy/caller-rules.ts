@@ -1,6 +1,6 @@
 /** Which grants hold for a caller, from the document, the store and the network alike. */
 import type { Caller, TokenScope } from '../identity/caller.ts';
-import { HujsonError, parseHujson } from '../wire/hujson.ts';
+import { HujsonError, type JsonValue, parseHujson } from '../wire/hujson.ts';
 import { Cursor, ProblemSink } from './cursor.ts';
 import { CAPABILITY_NAMES, type Capability, type GatewayDocument, type Role } from './document.ts';
 import { compileGlob, type Glob, matchesAny } from './glob.ts';
@@ -26,6 +26,8 @@ export interface CompiledGrant {
   readonly path: string;
   readonly src: readonly string[];
   readonly capabilities: readonly CompiledCapability[];
+  /** As in `GrantEntry`. */
+  readonly otherCapabilities: ReadonlyMap<string, readonly JsonValue[]>;
 }
 
 export interface CompiledDeny {
@@ -66,6 +68,7 @@ export interface TriedGrant {
 
 export interface CallerRules {
   readonly groups: ReadonlySet<string>;
+  readonly subject: SourceSubject;
   readonly tried: readonly TriedGrant[];
   readonly deny: readonly CompiledDeny[];
 }
@@ -91,6 +94,7 @@ export function compileRuleBook(
     path: grant.path,
     src: grant.src,
     capabilities: grant.capabilities.map(compileCapability),
+    otherCapabilities: grant.otherCapabilities,
   }));
   return {
     grants: [...fromDocument, ...stored.map(compileStoredGrant)],
@@ -100,7 +104,12 @@ export function compileRuleBook(
       globs: entry.models.map((pattern) => compileGlob(pattern.toLowerCase())),
     })),
     groups: document.groups,
-    context: { quotas: new Set(document.quotas.keys()), hooks: document.hooks, built },
+    context: {
+      quotas: new Set(document.quotas.keys()),
+      hooks: document.hooks,
+      guardrails: new Set(document.guardrails.keys()),
+      built,
+    },
   };
 }
 
@@ -116,7 +125,13 @@ export function rulesOf(book: RuleBook, caller: Caller): CallerRules {
     tried.push({ grant, tries: [{ matched: !shared, why }], matchedSrc: shared ? null : '(network)' });
   }
   const deny = book.deny.filter((entry) => entry.src.some((source) => matchSource(source, subject).matched));
-  return { groups: subject.groups, tried, deny };
+  return { groups: subject.groups, subject, tried, deny };
+}
+
+/** Whether one of the `src` entries means the caller, groups of the document included. */
+export function isMeantBy(book: RuleBook, caller: Caller, sources: readonly string[]): boolean {
+  const subject = subjectOf(book, caller);
+  return sources.some((source) => matchSource(source, subject).matched);
 }
 
 /** The capabilities that hold, with roles that the caller's door cannot give taken out. */
@@ -185,9 +200,15 @@ function compileCapability(capability: Capability): CompiledCapability {
 }
 
 function compileStoredGrant(stored: StoredGrantView): CompiledGrant {
-  const path = `stored[${stored.principal}:${stored.role}]`;
+  const from = stored.approvalId ?? null;
+  const path = `stored[${stored.principal}:${stored.role}${from === null ? '' : `:${from}`}]`;
   const capability = { ...EMPTY_CAPABILITY, path, role: stored.role, models: stored.models };
-  return { path, src: [stored.principal], capabilities: [compileCapability(capability)] };
+  return {
+    path,
+    src: [stored.principal],
+    capabilities: [compileCapability(capability)],
+    otherCapabilities: new Map(),
+  };
 }
 
 const EMPTY_CAPABILITY: Capability = {
@@ -199,6 +220,9 @@ const EMPTY_CAPABILITY: Capability = {
   addHeaders: [],
   quotas: [],
   hooks: [],
+  guardrails: [],
+  tools: [],
+  cache: null,
   connectors: [],
   readMetrics: false,
   readPricing: false,
@@ -217,7 +241,12 @@ function networkGrants(book: RuleBook, caller: Caller): readonly CompiledGrant[]
       if (capability !== null) capabilities.push(compileCapability(capability));
     });
     if (capabilities.length > 0)
-      grants.push({ path: `network["${name}"]`, src: ['(network)'], capabilities });
+      grants.push({
+        path: `network["${name}"]`,
+        src: ['(network)'],
+        capabilities,
+        otherCapabilities: new Map(),
+      });
   }
   return grants;
 }

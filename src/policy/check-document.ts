@@ -3,7 +3,7 @@ import type { Cursor } from './cursor.ts';
 import { quoteShort } from './cursor.ts';
 import type { GatewayDocument } from './document.ts';
 import { compileGlob, splitModelName } from './glob.ts';
-import type { Feature, ParseOptions } from './parse-options.ts';
+import { BUILT_FEATURES, type Feature, type ParseOptions } from './parse-options.ts';
 import { RESERVED_PROVIDER_IDS } from './read-provider.ts';
 
 export function checkDocument(document: GatewayDocument, root: Cursor, options: ParseOptions): void {
@@ -15,6 +15,7 @@ export function checkDocument(document: GatewayDocument, root: Cursor, options: 
   checkPatterns(document, root, models);
   checkAliases(document, root, models);
   checkSources(document, root);
+  checkApprovals(document, root);
   noteUnbuilt(document, root, options);
 }
 
@@ -148,6 +149,22 @@ function checkAliases(document: GatewayDocument, root: Cursor, models: ModelName
   }
 }
 
+/** A rule that asks whom nobody named would ask everybody who may approve, or nobody. */
+function checkApprovals(document: GatewayDocument, root: Cursor): void {
+  const inGrants = document.grants.flatMap(({ capabilities }) => capabilities.flatMap(({ tools }) => tools));
+  for (const rule of [...document.tools, ...inGrants]) {
+    if (rule.action !== 'ask' || rule.approval === 'default' || document.approvals.has(rule.approval))
+      continue;
+    root
+      .at('approvals')
+      .error(
+        'unknown_approval',
+        `${rule.path} asks by ${quoteShort(rule.approval)}, which "approvals" does not define`,
+        'define it, or leave "approval" out',
+      );
+  }
+}
+
 /** Groups that nothing here defines may still come from the network; worth a note only. */
 function checkSources(document: GatewayDocument, root: Cursor): void {
   for (const grant of document.grants) {
@@ -179,7 +196,7 @@ function noteUnbuilt(document: GatewayDocument, root: Cursor, options: ParseOpti
     const at = root.at(key);
     const empty =
       !at.exists || (typeof at.value === 'object' && at.value !== null && Object.keys(at.value).length === 0);
-    if (empty || options.built?.has(feature) === true) continue;
+    if (empty || (options.built ?? BUILT_FEATURES).has(feature)) continue;
     at.note(
       'not_built',
       `"${key}" is read and kept, but this version does not act on it: ${effect}`,

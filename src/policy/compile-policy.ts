@@ -1,12 +1,14 @@
 /** From a document, the found providers and the stored grants to the snapshot that the hot path asks. */
 import type { Caller } from '../identity/caller.ts';
 import { createAccess } from './access.ts';
-import { compileRuleBook } from './caller-rules.ts';
+import { compileRuleBook, isMeantBy } from './caller-rules.ts';
 import { compileFoundProvider, compileProvider, echoProvider } from './compile-provider.ts';
 import type { GatewayDocument } from './document.ts';
 import { explainAccess } from './explain.ts';
-import type { Feature } from './parse-options.ts';
+import { createGovernor } from './govern.ts';
+import { BUILT_FEATURES, type Feature } from './parse-options.ts';
 import type { FoundProviderView, StoredGrantView } from './ports.ts';
+import { DEFAULT_APPROVAL } from './read-guardrails.ts';
 import { createModelResolver, type ModelResolver } from './resolve-model.ts';
 import type { Access, Candidate, PolicySnapshot, Provider } from './snapshot.ts';
 
@@ -30,11 +32,12 @@ export interface CompileInput {
 export function compilePolicy(input: CompileInput): PolicySnapshot {
   const { document } = input;
   const providers = compileProviders(document, input.found);
-  const resolver = createModelResolver(providers, document.aliases);
-  const book = compileRuleBook(document, input.storedGrants, input.built ?? new Set());
+  const resolver = createModelResolver(providers, document.aliases, document.routing.routes);
+  const book = compileRuleBook(document, input.storedGrants, input.built ?? BUILT_FEATURES);
   const keepsNoBodies = document.retention?.durationMs === 0;
   const context = {
     book,
+    governor: createGovernor(document),
     providers,
     captureCeiling: keepsNoBodies ? ('metadata' as const) : ('full' as const),
   };
@@ -56,12 +59,20 @@ export function compilePolicy(input: CompileInput): PolicySnapshot {
     resolve: resolver.resolve,
     accessOf,
     listModels: () => (listed ??= listModels(providers, resolver, input.knownModels ?? (() => []))),
-    explain: (caller, model, format, audience) =>
+    approval: (name) =>
+      document.approvals.get(name) ?? (name === DEFAULT_APPROVAL.name ? DEFAULT_APPROVAL : null),
+    mayApprove(approvers, caller) {
+      const { roles } = accessOf(caller);
+      if (approvers.length === 0) return roles.has('approver') || roles.has('admin');
+      return roles.size > 0 && isMeantBy(book, caller, approvers);
+    },
+    explain: (caller, model, format, audience, call) =>
       explainAccess({
         caller,
         model,
         format: format ?? null,
         audience: audience ?? 'auditor',
+        call: call ?? null,
         access: accessOf(caller),
         book,
         providers,

@@ -1,5 +1,5 @@
 /** From a document's or a found provider to one that is ready for use. */
-import type { BaseUrl, ProviderEntry } from './document.ts';
+import type { BaseUrl, ModelLimitsEntry, ProviderEntry } from './document.ts';
 import type { FoundProviderView } from './ports.ts';
 import { AUTHORIZATIONS, COMPATIBILITY_FLAGS } from './read-provider.ts';
 import type { Provider, ProviderKind } from './snapshot.ts';
@@ -66,6 +66,8 @@ export function compileProvider(entry: ProviderEntry, autoCostBasis: boolean): P
     addHeaders: entry.addHeaders,
     costBasis: entry.costBasis ?? (autoCostBasis ? costBasisOf(kind, entry.compatibility) : null),
     modelCostMap: entry.modelCostMap,
+    modelLimits: entry.modelLimits,
+    storedInputs: entry.storedInputs,
     kind,
     builtIn: false,
     found: false,
@@ -93,11 +95,21 @@ export function compileFoundProvider(found: FoundProviderView): Provider | null 
     addHeaders: [],
     costBasis: found.costBasis,
     modelCostMap: [],
+    modelLimits: [],
+    storedInputs: [],
     kind,
     builtIn: false,
     found: true,
   };
 }
+
+const ECHO_LIMITS: ModelLimitsEntry = {
+  match: ECHO_MODEL,
+  contextWindow: null,
+  maxOutput: null,
+  input: ['text'],
+  output: ['text'],
+};
 
 /** The test provider: there in every policy, speaks every format, costs nothing. */
 export function echoProvider(): Provider {
@@ -116,6 +128,8 @@ export function echoProvider(): Provider {
     addHeaders: [],
     costBasis: null,
     modelCostMap: [],
+    modelLimits: [ECHO_LIMITS],
+    storedInputs: [],
     kind: 'echo',
     builtIn: true,
     found: false,

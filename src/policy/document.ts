@@ -6,6 +6,15 @@
  */
 import type { Secret } from '../base/secret.ts';
 import type { JsonValue } from '../wire/hujson.ts';
+import type {
+  ApprovalEntry,
+  CachePolicy,
+  GuardrailEntry,
+  NotifyTarget,
+  RoutingPolicy,
+  ToolAction,
+  ToolRule,
+} from './governance.ts';
 import type { Problem } from './problem.ts';
 
 /** Capability names in a grant's `app`, and in what the network carries, that mean Postern. */
@@ -35,6 +44,22 @@ export interface ModelCost {
   readonly adjustment: number;
 }
 
+/** What a provider's models take and give, by the operator's word; null where the entry does not say. Tokens. */
+export interface ModelLimitsEntry {
+  /** Glob over the upstream model id; the first that fits counts. */
+  readonly match: string;
+  readonly contextWindow: number | null;
+  readonly maxOutput: number | null;
+  readonly input: readonly string[] | null;
+  readonly output: readonly string[] | null;
+}
+
+/**
+ * Addresses in object storage that requests may name: `any`, or objects (`gs://bucket/name`) and
+ * prefixes (`gs://bucket/folder/`). Empty: none.
+ */
+export type StoredInputs = 'any' | readonly string[];
+
 /** An address without its version segment: `https://api.openai.com` + ``, `https://host` + `/api`. */
 export interface BaseUrl {
   /** Scheme, host and port. */
@@ -60,6 +85,8 @@ export interface ProviderEntry {
   readonly compatibility: readonly string[];
   readonly costBasis: string | null;
   readonly modelCostMap: readonly ModelCost[];
+  readonly modelLimits: readonly ModelLimitsEntry[];
+  readonly storedInputs: StoredInputs;
   /** The higher wins among providers of one model. Default 0. */
   readonly preference: number;
   readonly disabled: boolean;
@@ -86,6 +113,11 @@ export interface Capability {
   /** Bucket names, templates unexpanded. */
   readonly quotas: readonly string[];
   readonly hooks: readonly HookUse[];
+  /** Names of guardrails that hold for what this capability opens. */
+  readonly guardrails: readonly string[];
+  readonly tools: readonly ToolRule[];
+  /** Answers may come from, and go to, the response cache. */
+  readonly cache: CachePolicy | null;
   /** Globs `id/category/resource` or `label:x`. */
   readonly connectors: readonly string[];
   readonly readMetrics: boolean;
@@ -136,6 +168,10 @@ export interface QuotaEntry {
   readonly warnAt: readonly number[];
   readonly parent: string | null;
   readonly overdraft: readonly string[];
+  /** What is reserved for input whose cost cannot be known (stored context, files by address), in the same unit; null: such a request is refused. */
+  readonly unknownInput: number | null;
+  /** Who is told when a threshold of `warnAt` is crossed, when it is used up, and when it is overrun. */
+  readonly notify: readonly NotifyTarget[];
 }
 
 export interface HookEntry {
@@ -143,11 +179,25 @@ export interface HookEntry {
   readonly url: string;
   readonly apiKey: SecretSource | null;
   readonly authorization: Authorization;
-  /** 0 means no limit. */
+  /** 0 means no limit of its own; the caller of hooks has one of ten minutes. */
   readonly timeoutMs: number;
   readonly failPolicy: 'fail_open' | 'fail_closed';
+  /** For the event `tool_call`, which Aperture does not have: `fail_closed` unless the document says otherwise. */
+  readonly toolCallFailPolicy: 'fail_open' | 'fail_closed';
   readonly preference: number;
   readonly disabled: boolean;
+  /** `monitor`: called and recorded, and nothing follows from what it says. */
+  readonly mode: 'enforce' | 'monitor';
+  /** `delta`: only what the hook has not yet seen of a conversation. */
+  readonly payload: 'full' | 'delta';
+  /** Where the secret that signs comes from; `derived` is made from the master key, one for each hook. */
+  readonly signWith: SecretSource | 'derived';
+  /** Calls under way at the same time, those of one event that waits for an answer. */
+  readonly maxConcurrent: number;
+  /** Largest answer; null for 1 MiB plus twice what was sent. */
+  readonly maxResponseBytes: number | null;
+  /** Failures in a row that open the circuit. */
+  readonly breakAfter: number;
 }
 
 export interface ConnectorEntry {
@@ -168,6 +218,15 @@ export interface PolicyTestSource {
   readonly loopback: boolean;
 }
 
+/** `{ "model": "gpt-5", "name": "Bash", "arguments": { "command": "ls" }, "expect": "ask" }` */
+export interface PolicyToolTest {
+  readonly model: string;
+  readonly name: string;
+  readonly arguments: JsonValue;
+  readonly agent: string | null;
+  readonly expect: ToolAction;
+}
+
 /** `{ "src": "alice@example.com", "groups": [], "tags": [], "accept": ["openai/gpt-5"], "deny": [], "role": "user" }` */
 export interface PolicyTest {
   readonly path: string;
@@ -175,6 +234,8 @@ export interface PolicyTest {
   /** `provider/model` (or an alias, or a bare model) that must be usable. */
   readonly accept: readonly string[];
   readonly deny: readonly string[];
+  /** Tool calls, and what must become of them. */
+  readonly tools: readonly PolicyToolTest[];
   /** The role that the caller must have; `none` for no role at all; null to leave it untested. */
   readonly role: Role | 'none' | null;
 }
@@ -196,6 +257,10 @@ export interface GatewayDocument {
   readonly groups: ReadonlyMap<string, readonly string[]>;
   readonly quotas: ReadonlyMap<string, QuotaEntry>;
   readonly hooks: ReadonlyMap<string, HookEntry>;
+  readonly tools: readonly ToolRule[];
+  readonly guardrails: ReadonlyMap<string, GuardrailEntry>;
+  readonly approvals: ReadonlyMap<string, ApprovalEntry>;
+  readonly routing: RoutingPolicy;
   readonly connectors: ReadonlyMap<string, ConnectorEntry>;
   readonly retention: Retention | null;
   readonly tests: readonly PolicyTest[];

@@ -3,6 +3,8 @@ import { type Caller, callerLabel } from '../identity/caller.ts';
 import { matchingPattern } from './access.ts';
 import { heldCapabilities, isDenied, type RuleBook, rulesOf, type TriedGrant } from './caller-rules.ts';
 import type { GatewayDocument } from './document.ts';
+import type { Governance, ToolQuestion } from './governance.ts';
+import { explainCall, renderCall } from './explain-call.ts';
 import { compileGlob, matchesAny, splitModelName } from './glob.ts';
 import type {
   CandidateStep,
@@ -21,6 +23,8 @@ export interface ExplainInput {
   readonly model: string;
   readonly format: string | null;
   readonly audience: ExplainAudience;
+  /** A tool call to tell about, too. */
+  readonly call: ToolQuestion | null;
   readonly access: Access;
   readonly book: RuleBook;
   readonly providers: ReadonlyMap<string, Provider>;
@@ -49,6 +53,7 @@ export function explainAccess(input: ExplainInput): Explanation {
     format,
     candidates,
     grants: rules.tried.map((tried) => explainGrant(tried, found)),
+    call: input.call === null ? null : explainCall(access, candidates, input.call),
     disabled: input.document.disabled,
     fix: FIXES[reason](explanationSubject(input)),
   };
@@ -96,6 +101,22 @@ function explainCandidate(
     deniedBy: deny.find((entry) => isDenied(entry, name))?.path ?? null,
     speaksFormat: input.format === null ? null : candidate.provider.formats.has(input.format),
     capture: grant?.capture ?? null,
+    governedBy: governedBy(grant?.governance ?? null),
+  };
+}
+
+/** Aperture's own rule, which Postern's budgets do without (DESIGN section 7). */
+const UNRESERVED = 'reserve: none, so requests at the same time may overrun it';
+
+function governedBy(governance: Governance | null): CandidateStep['governedBy'] {
+  const { buckets = [], guardrails = [], hooks = [], tools = null, cache = null } = governance ?? {};
+  return {
+    buckets: buckets.map(({ name, reserve }) => (reserve === 'none' ? `${name} (${UNRESERVED})` : name)),
+    guardrails: guardrails.map(({ name, action }) => `${name} (${action})`),
+    hooks: hooks.map(({ name }) => name),
+    tools:
+      tools?.rules.map(({ path, tools: names, action }) => `${path}: ${action} ${names.join(', ')}`) ?? [],
+    cache: cache === null ? null : `${cache.scope}, ${cache.ttlMs / 1000} s`,
   };
 }
 
@@ -202,6 +223,19 @@ const FIXES: Readonly<
   }),
 };
 
+function renderGoverned({ buckets, guardrails, hooks, tools, cache }: CandidateStep['governedBy']): string[] {
+  const named = [
+    ['budgets', buckets],
+    ['guardrails', guardrails],
+    ['hooks', hooks],
+    ['tool rules', tools],
+    ['cache', cache === null ? [] : [cache]],
+  ] as const;
+  return named
+    .filter(([, names]) => names.length > 0)
+    .map(([what, names]) => `    ${what}: ${names.join('; ')}`);
+}
+
 function renderExplanation(explanation: Omit<Explanation, 'text'>): string {
   const { caller } = explanation;
   const verb = explanation.allowed ? 'may use' : 'may not use';
@@ -218,6 +252,7 @@ function renderExplanation(explanation: Omit<Explanation, 'text'>): string {
         : `denied by ${step.deniedBy}`;
     const format = step.speaksFormat === false ? `, does not speak ${explanation.format ?? ''}` : '';
     lines.push(`  ${step.provider}/${step.model} (${step.via}): ${because}${format}`);
+    if (step.allowed) lines.push(...renderGoverned(step.governedBy));
   }
   for (const grant of explanation.grants) {
     lines.push(
@@ -232,6 +267,7 @@ function renderExplanation(explanation: Omit<Explanation, 'text'>): string {
       lines.push(`    ${one.rule}: ${one.role === null ? 'no role' : `role ${one.role}`}, ${models}`);
     }
   }
+  if (explanation.call !== null) lines.push(...renderCall(explanation.call));
   for (const path of explanation.disabled)
     lines.push(`  switched off, because it could not be understood: ${path}`);
   if (!explanation.allowed) lines.push(`  fix (${explanation.fix.who}): ${explanation.fix.what}`);

@@ -1,6 +1,7 @@
 /** The answer to "why may, or may not, this caller use this model": data, with a rendering as text. */
 import type { DoorName } from '../identity/caller.ts';
 import type { Role } from './document.ts';
+import type { ToolAction } from './governance.ts';
 
 /** Why the answer is what it is; a closed set. */
 export type ExplanationReason =
@@ -54,6 +55,41 @@ export interface CandidateStep {
   /** Null where no format was asked about. */
   readonly speaksFormat: boolean | null;
   readonly capture: string | null;
+  /** What decides before something happens, by name; empty where nothing does. */
+  readonly governedBy: {
+    readonly buckets: readonly string[];
+    readonly guardrails: readonly string[];
+    readonly hooks: readonly string[];
+    /** Tool rules, in the order in which they are tried. */
+    readonly tools: readonly string[];
+    readonly cache: string | null;
+  };
+}
+
+/** What would become of a tool call where the model is taken from one provider. */
+export interface CallStep {
+  readonly provider: string;
+  readonly model: string;
+  readonly action: ToolAction;
+  /** The rule that decides; null where none holds, which allows. */
+  readonly rule: string | null;
+  /** What the model is told in place of a denied call; null for the standard words. */
+  readonly message: string | null;
+  /** `ask`: the entry of `approvals` by which a person decides. Else null. */
+  readonly approval: string | null;
+  /** `rewrite`: the arguments as they would be, as JSON. Else null. */
+  readonly argumentsText: string | null;
+}
+
+/** The answer to "what would become of this call". */
+export interface ExplainedCall {
+  readonly tool: string;
+  readonly agent: string | null;
+  /** False: they are not known or no JSON, so that rules which refuse or ask hold in doubt, and others do not. */
+  readonly argumentsRead: boolean;
+  /** One for each provider that the caller may take the model from. */
+  readonly steps: readonly CallStep[];
+  readonly fix: { readonly who: Fixer; readonly what: string };
 }
 
 export interface Explanation {
@@ -71,6 +107,8 @@ export interface Explanation {
   readonly format: string | null;
   readonly candidates: readonly CandidateStep[];
   readonly grants: readonly GrantStep[];
+  /** Null where no call was asked about. */
+  readonly call: ExplainedCall | null;
   /** Elements of the document that are switched off because they could not be understood. */
   readonly disabled: readonly string[];
   readonly fix: { readonly who: Fixer; readonly what: string };

@@ -161,6 +161,12 @@ test('documents: what is wrong, how bad it is, and where', () => {
       'quotas.a.on_exceed',
     ],
     ['{"quotas": {"a": {"capacity": "$1", "burst": 1}}}', 'warning', 'unknown_key', 'quotas.a.burst'],
+    [
+      '{"quotas": {"a": {"capacity": "$1", "notify": [{"webhook": "ftp://x"}]}}}',
+      'warning',
+      'bad_url',
+      'quotas.a.notify[0].webhook',
+    ],
     ['{"hooks": {"h": {}}}', 'warning', 'missing_field', 'hooks.h.url'],
     ['{"hooks": {"h": {"url": "file:///x"}}}', 'warning', 'bad_url', 'hooks.h.url'],
     ['{"exporters": {"s3": {"prefix": "logs/"}}}', 'warning', 'bad_value', 'exporters.s3.prefix'],
@@ -251,7 +257,7 @@ test('documents: what is wrong, how bad it is, and where', () => {
     [
       withGrant('{"guardrails": ["pii"]}'),
       'warning',
-      'not_built',
+      'unknown_guardrail',
       'grants[0].app["postern.dev/cap/gateway"][0].guardrails',
     ],
     [
@@ -341,10 +347,11 @@ test('documents: a capability whose quota or fail-closed hook cannot hold opens 
   const hook = ', "hooks": {"h": {"url": "https://h.test", "fail_policy": "fail_closed"}}';
   const capability = '{"models": "**", "send_hooks": [{"name": "h", "events": ["pre_request"]}]}';
   assert.equal(
-    parseGatewayDocument(withGrant(capability, hook), API).document.grants[0]?.capabilities.length,
+    parseGatewayDocument(withGrant(capability, hook), { ...API, built: new Set() }).document.grants[0]
+      ?.capabilities.length,
     0,
   );
-  const built = parseGatewayDocument(withGrant(capability, hook), { ...API, built: new Set(['hooks']) });
+  const built = parseGatewayDocument(withGrant(capability, hook), API);
   assert.equal(built.document.grants[0]?.capabilities.length, 1);
 });
 

@@ -17,7 +17,7 @@ import type {
   ProviderEntry,
   QuotaEntry,
 } from './document.ts';
-import type { Feature, ParseOptions } from './parse-options.ts';
+import { BUILT_FEATURES, type Feature, type ParseOptions } from './parse-options.ts';
 import { readDeny, readGrant } from './read-grants.ts';
 import { readProvider } from './read-provider.ts';
 import { readHook, readQuota } from './read-quotas.ts';
@@ -29,6 +29,10 @@ import {
   readRetention,
   readTests,
 } from './read-rest.ts';
+import { DEFAULT_ROUTING, readRouting } from './read-routing.ts';
+import { readApproval, readGuardrail } from './read-guardrails.ts';
+import { readToolRules } from './read-tools.ts';
+import type { ApprovalEntry, GuardrailEntry } from './governance.ts';
 import { nearestName } from '../base/nearest-name.ts';
 
 export type { Feature, ParseOptions } from './parse-options.ts';
@@ -46,23 +50,16 @@ const READ_KEYS = [
   'groups',
   'quotas',
   'hooks',
+  'guardrails',
+  'tools',
+  'approvals',
+  'routing',
   'connectors',
   'retention',
   'tests',
 ];
 /** Keys that are known and kept. */
-const KEPT_KEYS = [
-  'exporters',
-  'database',
-  'chat_models',
-  'flags',
-  'sandboxes',
-  'guardrails',
-  'tools',
-  'approvals',
-  'routing',
-  'cache',
-];
+const KEPT_KEYS = ['exporters', 'database', 'chat_models', 'flags', 'sandboxes', 'cache'];
 const DEPRECATED_KEYS: Readonly<Record<string, string>> = { mcp: 'connectors', temp_grants: 'grants' };
 
 /** The document of a gateway that has none: no providers, no grants. */
@@ -76,6 +73,10 @@ export function emptyDocument(): GatewayDocument {
     groups: new Map(),
     quotas: new Map(),
     hooks: new Map(),
+    tools: [],
+    guardrails: new Map(),
+    approvals: new Map(),
+    routing: DEFAULT_ROUTING,
     connectors: new Map(),
     retention: null,
     tests: [],
@@ -127,13 +128,14 @@ function syntaxProblem(error: HujsonError): ParsedDocument['problems'][number] {
 }
 
 function readDocument(root: Cursor, sink: ProblemSink, options: ParseOptions): GatewayDocument {
-  const built: ReadonlySet<Feature> = options.built ?? new Set();
+  const built: ReadonlySet<Feature> = options.built ?? BUILT_FEATURES;
   const providers = readMap<ProviderEntry>(root.at('providers'), (id, at) =>
     readProvider(id, at, options.source),
   );
   const quotas = readMap<QuotaEntry>(root.at('quotas'), readQuota);
   const hooks = readMap<HookEntry>(root.at('hooks'), (id, at) => readHook(id, at, options.source));
-  const context = { quotas: new Set(quotas.keys()), hooks, built };
+  const guardrails = readMap<GuardrailEntry>(root.at('guardrails'), readGuardrail);
+  const context = { quotas: new Set(quotas.keys()), hooks, guardrails: new Set(guardrails.keys()), built };
   const grants: GrantEntry[] = [];
   for (const item of root.at('grants').items()) {
     const at = item.isolate();
@@ -151,6 +153,10 @@ function readDocument(root: Cursor, sink: ProblemSink, options: ParseOptions): G
     groups: readGroups(root.at('groups').isolate()),
     quotas,
     hooks,
+    tools: readToolRules(root.at('tools'), true),
+    guardrails,
+    approvals: readMap<ApprovalEntry>(root.at('approvals'), readApproval),
+    routing: readRouting(root.at('routing').isolate()),
     connectors: readConnectors(root.at('connectors').isolate(), options.source),
     retention: readRetention(root.at('retention')) ?? readRetention(root.at('database').at('retention')),
     tests: readTests(root.at('tests')),

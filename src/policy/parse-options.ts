@@ -6,6 +6,15 @@ import type { FoundProviderView } from './ports.ts';
  */
 export type Feature = 'quotas' | 'hooks' | 'guardrails' | 'tools' | 'approvals' | 'connectors' | 'exporters';
 
+/** What this version enforces. */
+export const BUILT_FEATURES: ReadonlySet<Feature> = new Set([
+  'quotas',
+  'tools',
+  'approvals',
+  'guardrails',
+  'hooks',
+]);
+
 export interface ParseOptions {
   /**
    * `file`: the operator's own file, which may refer to his environment and files for secrets.
@@ -16,6 +25,6 @@ export interface ParseOptions {
   readonly found?: readonly FoundProviderView[];
   /** Somebody is an admin outside of the document, so that none in it is no mistake. */
   readonly adminsElsewhere?: boolean;
-  /** What this Postern enforces. Default: nothing of the list. */
+  /** What this Postern enforces. Default: `BUILT_FEATURES`. */
   readonly built?: ReadonlySet<Feature>;
 }

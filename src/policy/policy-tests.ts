@@ -1,7 +1,7 @@
 /** Runs a document's `tests` against its compiled policy. */
 import type { Caller } from '../identity/caller.ts';
-import type { PolicyTest, PolicyTestSource } from './document.ts';
-import type { PolicySnapshot } from './snapshot.ts';
+import type { PolicyTest, PolicyTestSource, PolicyToolTest } from './document.ts';
+import type { Access, PolicySnapshot } from './snapshot.ts';
 
 /** A test that did not hold. */
 export interface TestFailure {
@@ -42,6 +42,7 @@ function runTest(snapshot: PolicySnapshot, test: PolicyTest): readonly TestFailu
   };
   for (const model of test.accept) check(model, true);
   for (const model of test.deny) check(model, false);
+  for (const call of test.tools) failures.push(...runToolTest(snapshot, access, test.path, call));
   const roles = [...access.roles];
   const holds =
     test.role === null || (test.role === 'none' ? roles.length === 0 : access.roles.has(test.role));
@@ -55,6 +56,30 @@ function runTest(snapshot: PolicySnapshot, test: PolicyTest): readonly TestFailu
     });
   }
   return failures;
+}
+
+function runToolTest(
+  snapshot: PolicySnapshot,
+  access: Access,
+  path: string,
+  call: PolicyToolTest,
+): readonly TestFailure[] {
+  const grant = snapshot
+    .resolve(call.model)
+    .map(({ provider, model }) => access.grant(provider.id, model))
+    .find((one) => one !== null);
+  const decision = grant?.governance?.tools?.decide({
+    name: call.name,
+    argumentsText: JSON.stringify(call.arguments),
+    arguments: call.arguments,
+    agent: call.agent,
+  });
+  const got = grant === undefined ? 'the model is refused' : (decision?.action ?? 'allow');
+  if (got === call.expect) return [];
+  const rule = decision?.rule?.path ?? 'no rule';
+  return [
+    { path, model: call.model, expected: `${call.name}: ${call.expect}`, got, detail: `decided by ${rule}` },
+  ];
 }
 
 /** A caller as a door would give it, for a test's description. */

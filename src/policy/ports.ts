@@ -20,10 +20,12 @@ export interface FoundProviderView {
   readonly models: readonly string[];
 }
 
-/** A grant that lives in the store: the starter's own, or an admin's that the claim made. */
+/** A grant that lives in the store: the starter's own, an admin's that the claim made, or one that was asked for and approved. */
 export interface StoredGrantView {
   readonly principal: string;
   readonly role: 'user' | 'admin';
   /** Globs over `provider/model`. */
   readonly models: readonly string[];
+  /** The approval that it follows from; null or absent for the others. */
+  readonly approvalId?: string | null;
 }

@@ -15,11 +15,14 @@ import {
 import { patternFault } from './glob.ts';
 import type { Feature } from './parse-options.ts';
 import { readHeaders } from './read-provider.ts';
+import { readCache } from './read-routing.ts';
+import { readToolRules } from './read-tools.ts';
 
 /** What a capability may refer to. */
 export interface CapabilityContext {
   readonly quotas: ReadonlySet<string>;
   readonly hooks: ReadonlyMap<string, HookEntry>;
+  readonly guardrails: ReadonlySet<string>;
   readonly built: ReadonlySet<Feature>;
 }
 
@@ -42,13 +45,14 @@ const CAPABILITY_KEYS = [
   'cors_paths',
   'guardrails',
   'tools',
+  'cache',
   'Access-Control-Allow-Origin',
   'Access-Control-Allow-Methods',
   'Access-Control-Allow-Headers',
   'Access-Control-Allow-Credentials',
 ];
 const DEPRECATED = ['mcp_tools', 'mcp_resources', 'mcp_templates'];
-const HOOK_EVENTS = ['pre_request', 'entire_request', 'tool_call_entire_request'] as const;
+const HOOK_EVENTS = ['pre_request', 'entire_request', 'tool_call_entire_request', 'tool_call'] as const;
 const HOOK_SEND = [
   'request_body',
   'user_message',
@@ -58,6 +62,7 @@ const HOOK_SEND = [
   'estimated_cost',
   'grants',
   'quotas',
+  'delta',
 ] as const;
 const CONNECTOR_CATEGORIES = ['tools', 'resources', 'templates', 'proxy', '*', '**'];
 
@@ -82,6 +87,9 @@ export function readCapability(cursor: Cursor, context: CapabilityContext): Capa
     addHeaders: readHeaders(cursor.at('add_headers')),
     quotas: readQuotaUses(cursor.at('quotas'), context),
     hooks: readHookUses(cursor.at('send_hooks'), context),
+    guardrails: readGuardrailUses(cursor.at('guardrails'), context),
+    tools: readToolRules(cursor.at('tools'), false),
+    cache: readCache(cursor.at('cache')),
     connectors: readConnectorPatterns(cursor.at('connectors')),
     readMetrics: cursor.at('read_metrics').boolean() ?? false,
     readPricing: cursor.at('read_pricing').boolean() ?? false,
@@ -169,6 +177,19 @@ function readQuotaUses(cursor: Cursor, context: CapabilityContext): readonly str
   return names;
 }
 
+function readGuardrailUses(cursor: Cursor, context: CapabilityContext): readonly string[] {
+  const names = cursor.strings();
+  for (const name of names) {
+    if (!context.guardrails.has(name))
+      cursor.fail(
+        'unknown_guardrail',
+        `${cursor.name} names ${quoteShort(name)}, and no usable guardrail is called so`,
+        'define it under "guardrails"',
+      );
+  }
+  return names;
+}
+
 function readHookUses(cursor: Cursor, context: CapabilityContext): readonly HookUse[] {
   const uses: HookUse[] = [];
   for (const item of cursor.items()) {
@@ -189,11 +210,15 @@ function readHookUses(cursor: Cursor, context: CapabilityContext): readonly Hook
       item.fail('unknown_hook', `no usable hook is called ${quoteShort(name)}`, 'define it under "hooks"');
       continue;
     }
-    const mustAnswer = events.includes('pre_request') && hook.failPolicy === 'fail_closed' && !hook.disabled;
+    const mustAnswer =
+      !hook.disabled &&
+      hook.mode === 'enforce' &&
+      ((events.includes('pre_request') && hook.failPolicy === 'fail_closed') ||
+        (events.includes('tool_call') && hook.toolCallFailPolicy === 'fail_closed'));
     if (mustAnswer && !context.built.has('hooks')) {
       item.fail(
         'not_built',
-        `hook "${name}" must answer before a request (fail_closed), and this version does not call hooks, so the capability is switched off`,
+        `hook "${name}" must answer before a request or a tool call (fail_closed), and this version does not call hooks, so the capability is switched off`,
         'remove the hook from this capability to open it without the check',
       );
     }

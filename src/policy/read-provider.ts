@@ -2,8 +2,11 @@ import type { Cursor } from './cursor.ts';
 import { quoteShort } from './cursor.ts';
 import type { Authorization, AuthMode, BaseUrl, ModelCost, ProviderEntry } from './document.ts';
 import { patternFault } from './glob.ts';
+import { readModelLimits } from './model-limits.ts';
 import type { ParseOptions } from './parse-options.ts';
 import { readSecret } from './read-secret.ts';
+import { readStoredInputs } from './stored-inputs.ts';
+import { plainHttpReach } from './plain-http.ts';
 import { parseBaseUrl, parseHeaderLine } from './values.ts';
 
 export const AUTHORIZATIONS: readonly Authorization[] = ['bearer', 'x-api-key', 'x-goog-api-key'];
@@ -49,6 +52,8 @@ const PROVIDER_KEYS = [
   'compatibility',
   'cost_basis',
   'model_cost_map',
+  'model_limits',
+  'allow_stored_inputs',
   'preference',
   'disabled',
   'add_headers',
@@ -89,6 +94,8 @@ export function readProvider(
     compatibility: readCompatibility(cursor.at('compatibility')),
     costBasis: cursor.at('cost_basis').oneOf(['', ...COST_BASES]) || null,
     modelCostMap: readCostMap(cursor.at('model_cost_map')),
+    modelLimits: readModelLimits(cursor.at('model_limits')),
+    storedInputs: readStoredInputs(cursor.at('allow_stored_inputs')),
     preference: cursor.at('preference').number() ?? 0,
     disabled,
     addHeaders: readHeaders(cursor.at('add_headers')),
@@ -139,7 +146,17 @@ function readBaseUrl(cursor: Cursor, disabled: boolean): BaseUrl | null {
       'leave the version out',
     );
   }
+  checkEncryption(at, parsed.value.baseUrl.origin);
   return parsed.value.baseUrl;
+}
+
+/** The provider still holds: a warning, which a save refuses, only where the address itself is a public one. */
+function checkEncryption(at: Cursor, origin: string): void {
+  const reach = plainHttpReach(origin);
+  const message = `${at.name} is not encrypted: the key and the prompts can be read on the way`;
+  if (reach === 'public') at.warn('plain_http', message, 'write https');
+  if (reach === 'unknown')
+    at.note('plain_http', message, 'write https, unless the name leads into a private network');
 }
 
 function readModels(cursor: Cursor, disabled: boolean): readonly string[] {

@@ -3,7 +3,9 @@ import type { HookEntry, QuotaEntry } from './document.ts';
 import type { ParseOptions } from './parse-options.ts';
 import { AUTHORIZATIONS } from './read-provider.ts';
 import { readSecret } from './read-secret.ts';
+import { readTargets } from './read-targets.ts';
 import { type Parsed, parseAmount, parseDuration, parseRate } from './values.ts';
+import { isWebAddress } from './web-address.ts';
 
 const QUOTA_KEYS = [
   'capacity',
@@ -16,6 +18,8 @@ const QUOTA_KEYS = [
   'warn_at',
   'parent',
   'overdraft',
+  'unknown_input',
+  'notify',
 ];
 const UNITS = ['usd', 'tokens', 'requests', 'concurrency'] as const;
 const WINDOWS = ['hour', 'day', 'week', 'month'] as const;
@@ -61,8 +65,16 @@ export function readQuota(name: string, cursor: Cursor): QuotaEntry | null {
     warnAt: readFractions(cursor.at('warn_at')),
     parent: cursor.at('parent').string(),
     overdraft: cursor.at('overdraft').strings(),
+    unknownInput: readUnknownInput(cursor.at('unknown_input'), unit),
+    notify: readTargets(cursor.at('notify')),
   };
   return cursor.broken ? null : entry;
+}
+
+/** `deny`, or what is assumed for input that no one can count beforehand. */
+function readUnknownInput(cursor: Cursor, unit: QuotaEntry['unit']): number | null {
+  if (!cursor.exists || cursor.value === 'deny') return null;
+  return readAmountOf(cursor, (text) => parseAmount(text, unit));
 }
 
 function readAmountOf<Value>(cursor: Cursor, parse: (text: string) => Parsed<Value>): Value | null {
@@ -105,9 +117,30 @@ function readFractions(cursor: Cursor): readonly number[] {
   return fractions;
 }
 
-const HOOK_KEYS = ['url', 'apikey', 'authorization', 'timeout', 'fail_policy', 'preference', 'disabled'];
+const HOOK_KEYS = [
+  'url',
+  'apikey',
+  'authorization',
+  'timeout',
+  'fail_policy',
+  'preference',
+  'disabled',
+  'mode',
+  'payload',
+  'sign_with',
+  'max_concurrent',
+  'max_response_bytes',
+  'break_after',
+];
 /** Aperture's default. */
 const HOOK_TIMEOUT_MS = 5000;
+/** More than one process can usefully keep open to one program. */
+const HOOK_CONCURRENT_MAX = 4_096;
+const HOOK_CONCURRENT = 64;
+/** 64 MiB: above every body that a provider takes. */
+const HOOK_RESPONSE_BYTES_MAX = 64 * 1024 * 1024;
+const HOOK_BREAK_AFTER = 5;
+const HOOK_BREAK_AFTER_MAX = 1_000;
 
 /** Reads one member of `hooks`; null if it cannot be used. */
 export function readHook(id: string, cursor: Cursor, source: ParseOptions['source']): HookEntry | null {
@@ -127,24 +160,44 @@ export function readHook(id: string, cursor: Cursor, source: ParseOptions['sourc
   const timeout = timeoutText === null ? null : parseDuration(timeoutText);
   if (timeout !== null && !timeout.ok)
     cursor.at('timeout').fail('bad_value', `${cursor.at('timeout').name} ${timeout.fault}`, 'write "5s"');
+  const failPolicy = cursor.at('fail_policy').oneOf(['fail_open', 'fail_closed'] as const);
   const entry: HookEntry = {
     id,
     url: url ?? '',
     apiKey: readSecret(cursor.at('apikey'), source),
     authorization: cursor.at('authorization').oneOf(AUTHORIZATIONS) ?? 'bearer',
     timeoutMs: timeout?.ok === true ? timeout.value : HOOK_TIMEOUT_MS,
-    failPolicy: cursor.at('fail_policy').oneOf(['fail_open', 'fail_closed'] as const) ?? 'fail_open',
+    failPolicy: failPolicy ?? 'fail_open',
+    toolCallFailPolicy: failPolicy ?? 'fail_closed',
     preference: cursor.at('preference').number() ?? 0,
     disabled: cursor.at('disabled').boolean() ?? false,
+    mode: cursor.at('mode').oneOf(['enforce', 'monitor'] as const) ?? 'enforce',
+    payload: cursor.at('payload').oneOf(['full', 'delta'] as const) ?? 'full',
+    signWith: readSigningSecret(cursor.at('sign_with'), source),
+    maxConcurrent: readCount(cursor.at('max_concurrent'), HOOK_CONCURRENT_MAX) ?? HOOK_CONCURRENT,
+    maxResponseBytes: readCount(cursor.at('max_response_bytes'), HOOK_RESPONSE_BYTES_MAX),
+    breakAfter: readCount(cursor.at('break_after'), HOOK_BREAK_AFTER_MAX) ?? HOOK_BREAK_AFTER,
   };
   return cursor.broken ? null : entry;
 }
 
-/** An http or https address without credentials in it. */
-export function isWebAddress(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  return (
-    (url.protocol === 'https:' || url.protocol === 'http:') && url.username === '' && url.password === ''
-  );
+/** A secret has no place in a document: `derived`, the vault, or the operator's environment and files. */
+function readSigningSecret(cursor: Cursor, source: ParseOptions['source']): HookEntry['signWith'] {
+  if (!cursor.exists || cursor.value === 'derived') return 'derived';
+  const isReference = typeof cursor.value === 'string' && /^(?:env|file|vault):/.test(cursor.value);
+  const found = isReference ? readSecret(cursor, source) : null;
+  if (!isReference)
+    cursor.fail(
+      'bad_value',
+      `${cursor.name} must be "derived" or say where the secret is kept`,
+      'write "derived", "vault:", "env:NAME" or "file:PATH"',
+    );
+  return found ?? 'derived';
+}
+
+function readCount(cursor: Cursor, most: number): number | null {
+  const value = cursor.number();
+  if (value === null || (Number.isSafeInteger(value) && value >= 1 && value <= most)) return value;
+  cursor.fail('bad_value', `${cursor.name} must be a whole number from 1 to ${most}`, 'write 64');
+  return null;
 }

@@ -5,15 +5,16 @@ import {
   type ConnectorEntry,
   type PolicyTest,
   type PolicyTestSource,
+  type PolicyToolTest,
   type Retention,
   ROLES,
 } from './document.ts';
 import { splitModelName } from './glob.ts';
 import { sourceFault } from './match-source.ts';
-import { isWebAddress } from './read-quotas.ts';
 import { readSecret } from './read-secret.ts';
 import type { ParseOptions } from './parse-options.ts';
 import { parseDuration } from './values.ts';
+import { isWebAddress } from './web-address.ts';
 
 /** `model_aliases`: exact names; of the targets the first usable one is taken, whatever the strategy says. */
 export function readAliases(cursor: Cursor): ReadonlyMap<string, AliasEntry> {
@@ -252,22 +253,38 @@ export function readTests(cursor: Cursor): readonly PolicyTest[] {
   const tests: PolicyTest[] = [];
   for (const item of cursor.items()) {
     const at = item.isolate();
-    at.onlyKnown(['src', 'groups', 'tags', 'accept', 'deny', 'role', 'comment'], 'test');
+    at.onlyKnown(['src', 'groups', 'tags', 'accept', 'deny', 'tools', 'role', 'comment'], 'test');
     const src = readTestSource(at);
     const test: PolicyTest = {
       path: at.name,
       src: src ?? { login: null, principal: null, groups: [], tags: [], loopback: false },
       accept: at.at('accept').strings(),
       deny: at.at('deny').strings(),
+      tools: at.at('tools').items().map(readToolTest),
       role: at.at('role').oneOf([...ROLES, 'none'] as const),
     };
-    if (!at.broken && test.accept.length + test.deny.length === 0 && test.role === null) {
-      item.error('bad_test', `${at.name} tests nothing`, 'add "accept", "deny" or "role"');
+    if (!at.broken && test.accept.length + test.deny.length + test.tools.length === 0 && test.role === null) {
+      item.error('bad_test', `${at.name} tests nothing`, 'add "accept", "deny", "tools" or "role"');
     } else if (at.broken)
       item.error('bad_test', `${item.name} cannot be read, so it would test nothing`, 'mend the test');
     else tests.push(test);
   }
   return tests;
+}
+
+function readToolTest(at: Cursor): PolicyToolTest {
+  at.onlyKnown(['model', 'name', 'arguments', 'agent', 'expect'], "test's tool call");
+  const expect = at.at('expect').oneOf(['allow', 'rewrite', 'ask', 'deny'] as const);
+  for (const key of ['model', 'name', 'expect']) {
+    if (!at.at(key).exists) at.fail('missing_field', `${at.name} has no "${key}"`, `add "${key}"`);
+  }
+  return {
+    model: at.at('model').string() ?? '',
+    name: at.at('name').string() ?? '',
+    arguments: at.at('arguments').value ?? {},
+    agent: at.at('agent').string(),
+    expect: expect ?? 'allow',
+  };
 }
 
 function readTestSource(test: Cursor): PolicyTestSource | null {

@@ -5,6 +5,7 @@
  * what only patterns match is remembered, within bounds, because callers choose the names.
  */
 import type { AliasEntry } from './document.ts';
+import type { RouteEntry } from './governance.ts';
 import { compileGlob, type Glob, splitModelName } from './glob.ts';
 import type { Candidate, Provider } from './snapshot.ts';
 
@@ -34,6 +35,7 @@ interface ServedModels {
 export function createModelResolver(
   providers: ReadonlyMap<string, Provider>,
   aliasEntries: ReadonlyMap<string, AliasEntry>,
+  routes: ReadonlyMap<string, RouteEntry> = new Map(),
 ): ModelResolver {
   const served = new Map<string, ServedModels>();
   for (const provider of providers.values()) served.set(provider.id, servedModels(provider));
@@ -76,6 +78,17 @@ export function createModelResolver(
       alias.targets.map((name) => qualified(name, 'alias')).find((candidate) => candidate !== null) ?? null;
     aliases.set(alias.name, target);
     known.set(alias.name, target === null ? NONE : [target]);
+  }
+
+  for (const route of routes.values()) {
+    const inRegion = route.targets.filter(
+      ({ region }) => route.regions.length === 0 || (region !== null && route.regions.includes(region)),
+    );
+    const targets = inRegion
+      .map(({ model }) => qualified(model, 'alias'))
+      .filter((target) => target !== null);
+    aliases.set(route.name, targets[0] ?? null);
+    known.set(route.name, targets);
   }
 
   const remembered = new Map<string, readonly Candidate[]>();

@@ -3,6 +3,7 @@
  * Everything here answers from memory; after the first time, in a few map look-ups.
  */
 import type { Caller } from '../identity/caller.ts';
+import type { JsonValue } from '../wire/hujson.ts';
 import type {
   Authorization,
   AuthMode,
@@ -10,11 +11,13 @@ import type {
   CaptureMode,
   CorsGrant,
   GatewayDocument,
-  HookUse,
   ModelCost,
+  ModelLimitsEntry,
   Role,
+  StoredInputs,
 } from './document.ts';
 import type { ExplainAudience, Explanation } from './explanation.ts';
+import type { ApprovalEntry, Governance, ToolQuestion } from './governance.ts';
 
 export type ProviderKind =
   | 'openai'
@@ -50,6 +53,10 @@ export interface Provider {
   /** Price list, or null for no price. */
   readonly costBasis: string | null;
   readonly modelCostMap: readonly ModelCost[];
+  /** The document's word on what models take and give; see `statedLimits`. */
+  readonly modelLimits: readonly ModelLimitsEntry[];
+  /** What it may be asked to read with Postern's rights; see `mayReadStoredInput`. */
+  readonly storedInputs: StoredInputs;
   readonly kind: ProviderKind;
   /** Postern's own test provider. */
   readonly builtIn: boolean;
@@ -72,9 +79,8 @@ export interface ModelGrant {
   /** The most private mode of all that match. */
   readonly capture: CaptureMode;
   readonly addHeaders: readonly (readonly [name: string, value: string])[];
-  /** Buckets that count, templates unexpanded. */
-  readonly quotas: readonly string[];
-  readonly hooks: readonly HookUse[];
+  /** What decides before something happens; null where nothing does. */
+  readonly governance: Governance | null;
 }
 
 /** A capability that holds for a caller. */
@@ -102,6 +108,10 @@ export interface Access {
   readonly readPricing: boolean;
   readonly cors: readonly CorsGrant[];
   readonly rules: readonly MatchedRule[];
+  /** Names of the document's quotas that count some model of this caller. */
+  readonly quotas: readonly string[];
+  /** Values under other capability names that hold for the caller: opaque, for hooks. */
+  readonly otherCapabilities: Readonly<Record<string, readonly JsonValue[]>>;
 }
 
 /** Immutable policy of one tailnet. */
@@ -119,6 +129,17 @@ export interface PolicySnapshot {
   listModels(): readonly Candidate[];
   /** Alias names and what they stand for now. */
   readonly aliases: ReadonlyMap<string, Candidate | null>;
+  /** The entry by which a rule asks; the default one for `default` where the document has none; else null. */
+  approval(name: string): ApprovalEntry | null;
+  /** Whether `approvers` mean this caller; where they name nobody, the roles approver and admin do. */
+  mayApprove(approvers: readonly string[], caller: Caller): boolean;
   /** `audience` is `auditor` unless told; `self` is for a caller who asks about itself and may see no more. */
-  explain(caller: Caller, model: string, format?: string, audience?: ExplainAudience): Explanation;
+  explain(
+    caller: Caller,
+    model: string,
+    format?: string,
+    audience?: ExplainAudience,
+    /** A tool call to tell about, too. */
+    call?: ToolQuestion,
+  ): Explanation;
 }
