@@ -44,4 +44,6 @@ export {
 } from './request-body.ts';
 export type { Dialect, Format, ObjectKind, SurfaceMatch } from './surface.ts';
 export { isSurfaceMiss, matchSurface, type SurfaceMiss, type SurfaceMissReason } from './surfaces.ts';
+export { applyPatches, type BodyPatch } from './body-patch.ts';
+export { limitPatches, readOutputLimit, type OutputLimit } from './output-limit.ts';
 export type { Usage } from './usage.ts';

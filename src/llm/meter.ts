@@ -53,4 +53,6 @@ export interface BatchModelUsage {
 export interface Meter {
   push(chunk: Uint8Array): void;
   finish(): MeterResult;
+  /** Characters of visible output so far; absent where only the end tells. */
+  readonly outputChars?: number;
 }

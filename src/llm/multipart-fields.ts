@@ -23,6 +23,7 @@ export type MultipartFields =
 export function boundaryOf(contentType: string | null): string | null {
   if (contentType === null || contentType.length > 1_024) return null;
   const semicolon = contentType.indexOf(';');
+  if (semicolon < 0) return null;
   if (contentType.slice(0, semicolon).trim().toLowerCase() !== 'multipart/form-data') return null;
   const boundary = readParameters(contentType.slice(semicolon))?.get('boundary');
   return boundary !== undefined && /^[\w'()+,./:=? -]{1,70}$/.test(boundary) ? boundary : null;

@@ -15,6 +15,7 @@ import {
   type JsonSpan,
   type KeyGroups,
 } from '../wire/json-scan.ts';
+import { applyPatches, type BodyPatch } from './body-patch.ts';
 import { boundaryOf, readMultipartFields } from './multipart-fields.ts';
 import type { SurfaceMatch } from './surface.ts';
 
@@ -148,22 +149,17 @@ function readJsonBody(
   const members = scanJsonDocument(bytes, watch);
   const wrongKey = checkKeys(members);
   if (wrongKey !== null) return wrongKey;
-  const byKey = new Map(members.map((member) => [member.key, member]));
-  const parse = (key: string): unknown => {
-    const member = byKey.get(key);
-    return member === undefined ? undefined : parseSpan(bytes, member);
-  };
+  const modelMember = match.modelInBody ? findMember(members, 'model') : undefined;
 
-  const model = match.modelInBody ? readModel(parse('model'), match) : match.model;
+  const model = match.modelInBody ? readModel(parseMember(bytes, modelMember), match) : match.model;
   if (model !== null && typeof model === 'object') return model;
-  const stream = match.stream ?? parse('stream') ?? false;
+  const stream = match.stream ?? parseMember(bytes, findMember(members, 'stream')) ?? false;
   if (typeof stream !== 'boolean') return wrongType('stream', 'a boolean');
-  const includeUsage = readIncludeUsage(bytes, byKey.get('stream_options'));
+  const includeUsage = readIncludeUsage(bytes, findMember(members, 'stream_options'));
   if (includeUsage !== null && typeof includeUsage === 'object') return includeUsage;
-  const previous = parse('previous_response_id') ?? null;
+  const previous = parseMember(bytes, findMember(members, 'previous_response_id')) ?? null;
   if (previous !== null && typeof previous !== 'string') return wrongType('previous_response_id', 'a string');
 
-  const modelMember = match.modelInBody ? byKey.get('model') : undefined;
   return withMembers(bytes, {
     kind: 'json',
     model,
@@ -171,7 +167,7 @@ function readJsonBody(
     includeUsage,
     members,
     modelSpan: modelMember === undefined ? null : valueSpan(modelMember),
-    hasTools: TOOL_KEYS.some((key) => byKey.has(key)),
+    hasTools: TOOL_KEYS.some((key) => findMember(members, key) !== undefined),
     previousResponseId: previous,
     watchedKeys: watch?.mask ?? NOT_WATCHED,
   });
@@ -182,40 +178,76 @@ export type PlainBodyFacts = Omit<BodyFacts, 'span' | 'member' | 'value'>;
 
 /** Plain facts with access to the members of the bytes that they were read from. */
 export function withMembers(bytes: Uint8Array, plain: PlainBodyFacts): BodyFacts {
-  const { members } = plain;
-  const find = (key: string): JsonMember | undefined => members.find((member) => member.key === key);
-  const parse = (key: string): unknown => {
-    const member = find(key);
-    return member === undefined ? undefined : parseSpan(bytes, member);
-  };
-  let value: Readonly<Record<string, unknown>> | null = null;
-  return {
-    ...plain,
-    span: (key) => {
-      const member = find(key);
-      return member === undefined ? null : valueSpan(member);
-    },
-    member: parse,
-    value: () =>
-      (value ??= Object.fromEntries(members.map((member) => [member.key, parseSpan(bytes, member)]))),
-  };
+  return new MemberFacts(bytes, plain);
+}
+
+class MemberFacts implements BodyFacts {
+  readonly kind: BodyFacts['kind'];
+  readonly model: string | null;
+  readonly stream: boolean;
+  readonly includeUsage: boolean | null;
+  readonly members: readonly JsonMember[];
+  readonly modelSpan: JsonSpan | null;
+  readonly hasTools: boolean;
+  readonly previousResponseId: string | null;
+  readonly watchedKeys: number;
+  readonly #bytes: Uint8Array;
+  #value: Readonly<Record<string, unknown>> | null = null;
+
+  constructor(bytes: Uint8Array, plain: PlainBodyFacts) {
+    this.kind = plain.kind;
+    this.model = plain.model;
+    this.stream = plain.stream;
+    this.includeUsage = plain.includeUsage;
+    this.members = plain.members;
+    this.modelSpan = plain.modelSpan;
+    this.hasTools = plain.hasTools;
+    this.previousResponseId = plain.previousResponseId;
+    this.watchedKeys = plain.watchedKeys;
+    this.#bytes = bytes;
+  }
+
+  span(key: string): JsonSpan | null {
+    const member = findMember(this.members, key);
+    return member === undefined ? null : valueSpan(member);
+  }
+
+  member(key: string): unknown {
+    return parseMember(this.#bytes, findMember(this.members, key));
+  }
+
+  value(): Readonly<Record<string, unknown>> {
+    return (this.#value ??= Object.fromEntries(
+      this.members.map((member) => [member.key, parseSpan(this.#bytes, member)]),
+    ));
+  }
+}
+
+/** Bodies have some ten members: a look at each is cheaper than a map made for one request. */
+function findMember(members: readonly JsonMember[], key: string): JsonMember | undefined {
+  for (const member of members) if (member.key === key) return member;
+  return undefined;
+}
+
+function parseMember(bytes: Uint8Array, member: JsonMember | undefined): unknown {
+  return member === undefined ? undefined : parseSpan(bytes, member);
 }
 
 /** Keys that are their own folding. */
 const LOWER_CASE = /^[a-z0-9_]*$/;
 
 function checkKeys(members: readonly JsonMember[]): BodyProblem | null {
-  const seen = new Set<string>();
-  for (const { key, memberStart } of members) {
-    if (seen.has(key)) {
+  const repeated = findRepeated(members);
+  for (const member of members) {
+    const { key, memberStart } = member;
+    if (member === repeated) {
       return problem(
         'duplicate_key',
         `the body repeats a top-level key${shownKey(key)}: give it once`,
         memberStart,
       );
     }
-    seen.add(key);
-    if (WATCHED_KEYS.has(key) || LOWER_CASE.test(key)) continue;
+    if (LOWER_CASE.test(key)) continue;
     // Both foldings: `ſ` (U+017F) becomes `S` only in upper case, `K` (U+212A) `k` only in lower.
     const folded = [key.toLowerCase(), key.toUpperCase().toLowerCase()].find((name) =>
       WATCHED_KEYS.has(name),
@@ -228,6 +260,23 @@ function checkKeys(members: readonly JsonMember[]): BodyProblem | null {
       );
     }
   }
+  return null;
+}
+
+/** Up to here each key is compared with those before it, which costs less than a set. */
+const COMPARED_MAX = 16;
+
+/** The first member whose key stood before; null if all are distinct. */
+function findRepeated(members: readonly JsonMember[]): JsonMember | null {
+  if (members.length > COMPARED_MAX) {
+    const seen = new Set<string>();
+    for (const member of members) {
+      if (seen.has(member.key)) return member;
+      seen.add(member.key);
+    }
+    return null;
+  }
+  for (const member of members) if (findMember(members, member.key) !== member) return member;
   return null;
 }
 
@@ -298,6 +347,8 @@ function readMultipartBody(
 
 /** What to change in a body. */
 export interface BodyEdits {
+  /** Further places, worked out by whoever knows them. */
+  readonly patches?: readonly BodyPatch[];
   /** Replaces the value of the model. */
   readonly model?: string;
   /** Adds or sets `stream_options.include_usage: true`. */
@@ -310,30 +361,15 @@ export interface BodyEdits {
  */
 export function editRequestBody(bytes: Uint8Array, facts: BodyFacts, edits: BodyEdits): Buffer {
   const body = asBuffer(bytes);
-  const patches: Patch[] = [];
+  const patches: BodyPatch[] = [...(edits.patches ?? [])];
   if (edits.model !== undefined && edits.model !== facts.model) patches.push(modelPatch(facts, edits.model));
   if (edits.includeUsage === true && facts.includeUsage !== true && facts.kind === 'json') {
     patches.push(includeUsagePatch(body, facts));
   }
-  if (patches.length === 0) return body;
-  patches.sort((a, b) => a.start - b.start);
-  const parts: Buffer[] = [];
-  let at = 0;
-  for (const patch of patches) {
-    parts.push(body.subarray(at, patch.start), Buffer.from(patch.text, 'utf8'));
-    at = patch.end;
-  }
-  parts.push(body.subarray(at));
-  return Buffer.concat(parts);
+  return applyPatches(body, patches);
 }
 
-interface Patch {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
-
-function modelPatch(facts: BodyFacts, model: string): Patch {
+function modelPatch(facts: BodyFacts, model: string): BodyPatch {
   if (!isModelName(model)) throw new Error('assertion failed: a model name is printable and not empty');
   const text = facts.kind === 'json' ? JSON.stringify(model) : model;
   if (facts.modelSpan !== null) return { ...facts.modelSpan, text };
@@ -343,7 +379,7 @@ function modelPatch(facts: BodyFacts, model: string): Patch {
   return { start: first.memberStart, end: first.memberStart, text: `"model":${text},` };
 }
 
-function includeUsagePatch(body: Buffer, facts: BodyFacts): Patch {
+function includeUsagePatch(body: Buffer, facts: BodyFacts): BodyPatch {
   const options = facts.span('stream_options');
   if (options === null) {
     // Inserted after the last member: a body that names a model has one.

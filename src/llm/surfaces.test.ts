@@ -126,6 +126,37 @@ test('every path of the surface is matched with its format, dialect and model', 
   }
 });
 
+test("Claude's token counting on Vertex has its model in the body, and its name is no model's", () => {
+  for (const place of ['/v1/projects/p/locations/l', '/projects/p/locations/l', '/v1'])
+    for (const name of ['count-tokens', 'count%2Dtokens']) {
+      const found = match(`POST ${place}/publishers/anthropic/models/${name}:rawPredict`);
+      assert.deepEqual(
+        [found.format, found.model, found.modelInBody, found.stream, found.action],
+        ['google_raw_predict', null, true, false, 'countTokens'],
+      );
+    }
+  for (const line of [
+    'POST /v1/projects/p/locations/l/publishers/anthropic/models/count-tokens:streamRawPredict',
+    'POST /v1/projects/p/locations/l/publishers/google/models/count-tokens:rawPredict',
+    'POST /v1/projects/p/locations/l/publishers/google/models/count-tokens:generateContent',
+  ])
+    assert.equal(miss(line).miss, 'unknown_path', line);
+  assert.equal(miss('GET /v1/publishers/anthropic/models/count-tokens:rawPredict').status, 405);
+});
+
+test("a path of Azure's own API is a miss that names the client to use", () => {
+  for (const line of [
+    'POST /v1/deployments/gpt-4o/chat/completions',
+    'POST /openai/deployments/gpt-4o/chat/completions',
+    'POST /openai/v1/responses',
+    'POST /v1/openai/deployments/gpt-4o/embeddings',
+  ]) {
+    const found = miss(line);
+    assert.deepEqual([found.miss, found.status, found.dialect], ['unknown_path', 404, 'openai'], line);
+    assert.match(found.message, /OpenAI instead of AzureOpenAI.*\/v1/, line);
+  }
+});
+
 test('anthropic-version decides the dialect of the paths that both providers have', () => {
   assert.equal(match('GET /v1/models', true).dialect, 'anthropic');
   assert.equal(match('GET /v1/models/m', true).dialect, 'anthropic');
@@ -210,6 +241,14 @@ test('a model id cannot climb out of its path or split it', () => {
     miss('POST /v1/projects/../locations/l/publishers/google/models/g:generateContent').miss,
     'unknown_path',
   );
+});
+
+test('a fixed path has one ready answer, which nobody can change', () => {
+  const found = match('POST /v1/chat/completions');
+  assert.equal(found, match('POST /v1/chat/completions', true));
+  assert.ok(Object.isFrozen(found));
+  assert.ok(Object.isFrozen(match('POST /v1/files', true)));
+  assert.equal(match('GET /v1/files'), match('POST /v1/files'));
 });
 
 test('no path makes it throw', () => {

@@ -124,6 +124,47 @@ const FIXED: ReadonlyMap<string, FixedRoute> = new Map<string, FixedRoute>([
 ]);
 
 /**
+ * The answers for a fixed path, ready and frozen, because these paths are most of the traffic. All
+ * three are the same object where the caller's headers decide nothing.
+ */
+interface ReadyMatches {
+  readonly methods: readonly string[];
+  /** For callers that send `anthropic-version`. */
+  readonly forAnthropic: SurfaceMatch;
+  /** For Google's client, where that header is not. */
+  readonly forGoogle: SurfaceMatch;
+  readonly forOthers: SurfaceMatch;
+}
+
+const READY: ReadonlyMap<string, ReadyMatches> = new Map(
+  [...FIXED].map(([path, route]) => [path, readyMatches(path, route)]),
+);
+
+function readyMatches(path: string, route: FixedRoute): ReadyMatches {
+  const own = fixedMatch(route, route.dialect, route.format);
+  const forGoogle = path === '/v1/models' ? fixedMatch(route, 'google', route.format) : own;
+  return {
+    methods: route.methods,
+    forAnthropic: route.anthropic === undefined ? own : fixedMatch(route, 'anthropic', route.anthropic),
+    forGoogle,
+    forOthers: own,
+  };
+}
+
+function fixedMatch(route: FixedRoute, dialect: Dialect, format: Format): SurfaceMatch {
+  return Object.freeze({
+    format,
+    dialect,
+    model: null,
+    modelInBody: route.modelInBody ?? false,
+    stream: route.stream === undefined ? false : route.stream,
+    action: route.action ?? '',
+    objectId: null,
+    ...(route.objectKind === undefined ? {} : { objectKind: route.objectKind }),
+  });
+}
+
+/**
  * Routes with the id of a provider object: prefix, then the id, then one of `actions`. What lies
  * inside an object (the files of a container, the items of a conversation) is named below it and
  * belongs to whom the object belongs.
@@ -235,6 +276,8 @@ const VERTEX_PATH =
   /^(?:\/v1|\/v1beta1)?(?:\/projects\/\w[\w.:-]*\/locations\/\w[\w-]*)?\/publishers\/\w[\w-]*\/models\/([^?#]+)$/;
 const GEMINI_PATH = /^\/v1(?:beta|alpha)?\/models\/([^?#]+)$/;
 const BEDROCK_PATH = /^(?:\/bedrock)?\/model\/([^?#]+)\/([a-z-]+)$/;
+/** What `AzureOpenAI` of OpenAI's SDKs sends, with a base URL of Azure's kind or of ours. */
+const AZURE_PATH = /^(?:\/v1)?\/(?:openai|deployments)\//;
 const DOUBLED_VERSION = /^\/v1(?:beta1?|alpha)?\/v1(?:beta1?|alpha)?(?:\/|$)/;
 
 /**
@@ -250,20 +293,14 @@ export function matchSurface(
   hasAnthropicVersion: boolean,
   hasGoogleClient = false,
 ): SurfaceMatch | SurfaceMiss {
-  const fixed = FIXED.get(path);
+  const fixed = READY.get(path);
   if (fixed !== undefined) {
-    const dialect = fixedDialect(fixed, path, hasAnthropicVersion, hasGoogleClient);
-    if (!fixed.methods.includes(method)) return methodMiss(dialect, method, fixed.methods);
-    return {
-      format: dialect === 'anthropic' ? (fixed.anthropic ?? fixed.format) : fixed.format,
-      dialect,
-      model: null,
-      modelInBody: fixed.modelInBody ?? false,
-      stream: fixed.stream === undefined ? false : fixed.stream,
-      action: fixed.action ?? '',
-      objectId: null,
-      ...(fixed.objectKind === undefined ? {} : { objectKind: fixed.objectKind }),
-    };
+    const match = hasAnthropicVersion
+      ? fixed.forAnthropic
+      : hasGoogleClient
+        ? fixed.forGoogle
+        : fixed.forOthers;
+    return fixed.methods.includes(method) ? match : methodMiss(match.dialect, method, fixed.methods);
   }
   const dialect = dialectOf(path, hasAnthropicVersion);
   if (path.length > PATH_MAX) return unknownPath(dialect);
@@ -273,18 +310,8 @@ export function matchSurface(
     matchBedrock(method, path) ??
     matchVertex(method, path) ??
     matchModels(method, path, hasGoogleClient && dialect === 'openai' ? 'google' : dialect) ??
-    unknownPath(dialect)
+    (AZURE_PATH.test(path) ? azurePath(dialect) : unknownPath(dialect))
   );
-}
-
-function fixedDialect(
-  route: FixedRoute,
-  path: string,
-  hasAnthropicVersion: boolean,
-  hasGoogleClient: boolean,
-): Dialect {
-  if (hasAnthropicVersion && route.anthropic !== undefined) return 'anthropic';
-  return hasGoogleClient && path === '/v1/models' ? 'google' : route.dialect;
 }
 
 function matchObject(
@@ -330,7 +357,31 @@ function matchVertex(method: string, path: string): SurfaceMatch | SurfaceMiss |
   const [, rest] = VERTEX_PATH.exec(path) ?? [];
   const colon = rest === undefined ? -1 : rest.lastIndexOf(':');
   if (rest === undefined || colon < 0) return null;
-  return matchModelAction(method, 'google', rest.slice(0, colon), VERTEX_ACTIONS, rest.slice(colon + 1));
+  const action = rest.slice(colon + 1);
+  if (decodeModelId(rest.slice(0, colon)) === COUNT_TOKENS) {
+    const isClaudes = action === 'rawPredict' && path.includes('/publishers/anthropic/models/');
+    return isClaudes ? matchClaudeCount(method) : unknownPath('google');
+  }
+  return matchModelAction(method, 'google', rest.slice(0, colon), VERTEX_ACTIONS, action);
+}
+
+/**
+ * Claude's token counting on Vertex stands where a model's name does, and names its model in the body
+ * (https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/count-tokens).
+ */
+const COUNT_TOKENS = 'count-tokens';
+
+function matchClaudeCount(method: string): SurfaceMatch | SurfaceMiss {
+  if (method !== 'POST') return methodMiss('google', method, POST);
+  return {
+    format: 'google_raw_predict',
+    dialect: 'google',
+    model: null,
+    modelInBody: true,
+    stream: false,
+    action: 'countTokens',
+    objectId: null,
+  };
 }
 
 /** `/v1/models/{id}` and `/v1beta/models/{id}` read a model; with `:action` they are Gemini's. */
@@ -416,6 +467,12 @@ function dialectOf(path: string, hasAnthropicVersion: boolean): Dialect {
 
 function unknownPath(dialect: Dialect): SurfaceMiss {
   return { miss: 'unknown_path', message: 'this path is not served', status: 404, dialect, allow: [] };
+}
+
+function azurePath(dialect: Dialect): SurfaceMiss {
+  const message =
+    "this is a path of Azure's own API, which is not served: use the client OpenAI instead of AzureOpenAI, with a base URL that ends in /v1 and the deployment's name as the model";
+  return { miss: 'unknown_path', message, status: 404, dialect, allow: [] };
 }
 
 function doubledVersion(dialect: Dialect): SurfaceMiss {

@@ -62,8 +62,9 @@ function answerTurn(
     case 'openai_moderations':
       return jsonAnswer({ id: turn.id('modr'), model: turn.model, results: [MODERATION] });
     case 'anthropic_messages':
-    case 'google_raw_predict':
       return answerMessages(turn, streamed);
+    case 'google_raw_predict':
+      return action === 'countTokens' ? answerCountTokens(turn) : answerMessages(turn, streamed);
     case 'anthropic_count_tokens':
       return answerCountTokens(turn);
     case 'gemini_generate_content':

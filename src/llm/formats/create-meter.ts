@@ -89,5 +89,7 @@ export function createMeter(format: Format, options: MeterOptions): Meter {
 }
 
 function mediaType(contentType: string | null): string {
+  // As nearly all answers write it.
+  if (contentType === 'application/json' || contentType === 'text/event-stream') return contentType;
   return (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }

@@ -84,7 +84,7 @@ export class Findings {
   }
 
   result(readUsage: (usage: JsonRecord) => Usage | null): MeterResult {
-    return {
+    const result: MeterResult = {
       usage: this.#usage === null ? null : readUsage(this.#usage),
       complete: this.complete,
       error: this.#error,
@@ -93,8 +93,8 @@ export class Findings {
       responseId: this.#responseId,
       stopReason: this.#stopReason,
       toolCalls: this.#toolCalls,
-      ...(this.#objects.length === 0 ? {} : { objects: this.#objects }),
     };
+    return this.#objects.length === 0 ? result : { ...result, objects: this.#objects };
   }
 }
 

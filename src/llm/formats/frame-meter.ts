@@ -23,6 +23,10 @@ export class FrameMeter implements Meter {
     this.#reader = reader;
   }
 
+  get outputChars(): number {
+    return this.#seen.outputChars;
+  }
+
   push(chunk: Uint8Array): void {
     if (this.#damaged) return;
     for (const message of this.#decode(chunk)) this.#read(message);

@@ -16,6 +16,10 @@ export class SseMeter implements Meter {
     this.#reader = reader;
   }
 
+  get outputChars(): number {
+    return this.#seen.outputChars;
+  }
+
   push(chunk: Uint8Array): void {
     this.#splitter.push(chunk, this);
   }

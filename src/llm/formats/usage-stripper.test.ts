@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import '../../../test/property-seed.ts';
 import { createUsageStripper } from './usage-stripper.ts';
 
 function strip(chunks: readonly Buffer[]): string {
@@ -66,6 +67,53 @@ test('usage with choices, a chunk without choices, errors and comments stay', ()
 test('the first and the only member are cut with their comma', () => {
   assert.equal(strip([Buffer.from('data: {"usage":null,"a":1}\n\n')]), 'data: {"a":1}\n\n');
   assert.equal(strip([Buffer.from('data: {"usage":null}\n\n')]), 'data: {}\n\n');
+});
+
+test('null usage behind which plain members stand is cut as OpenAI sends it, and nothing else is', () => {
+  const cases = [
+    // As OpenAI sends it, with the random filling that hides the length of tokens.
+    ['{"a":1,"usage":null,"obfuscation":"x1Y"}', '{"a":1,"obfuscation":"x1Y"}'],
+    ['{"a":[{"b":1}],"usage":null}', '{"a":[{"b":1}]}'],
+    ['{"a":"\\\\","usage":null}', '{"a":"\\\\"}'],
+    ['{"a":1 ,"usage":null}', '{"a":1}'],
+    ['{"a":1,"usage":null,"z":{"y":1}}', '{"a":1,"z":{"y":1}}'],
+    // Not the outermost object's.
+    ['{"a":{"b":1,"usage":null}}', null],
+    ['[{"b":1,"usage":null}]', null],
+    ['{"a":{"b":1,"usage":null},"c":"d"}', null],
+    // Text of the model.
+    [String.raw`{"a":"b,\"usage\":null}"}`, null],
+    // Said twice: the first counts.
+    ['{"a":1,"usage":{"total_tokens":1},"usage":null}', null],
+  ] as const;
+  for (const [sent, expected] of cases) {
+    assert.equal(strip([Buffer.from(`data: ${sent}\n\n`)]), `data: ${expected ?? sent}\n\n`, sent);
+  }
+});
+
+test('what is cut is what a parser sees as null usage of the outermost object', () => {
+  const json = fc.object({
+    key: fc.oneof(fc.constantFrom('usage', 'choices', 'a'), fc.string()),
+    values: [fc.constantFrom(null, 1, 'x', ',"usage":null', '"usage":null}'), fc.string()],
+    maxDepth: 3,
+  });
+  fc.assert(
+    fc.property(json, fc.array(fc.nat(90)), (chunk, lengths) => {
+      const text = JSON.stringify(chunk);
+      const sent = JSON.parse(text) as Record<string, unknown>;
+      const isDropped =
+        typeof sent['usage'] === 'object' &&
+        sent['usage'] !== null &&
+        !Array.isArray(sent['usage']) &&
+        Array.isArray(sent['choices']) &&
+        sent['choices'].length === 0;
+      const { usage, ...others } = sent;
+      const left = usage === null ? others : sent;
+      const event = `data: ${JSON.stringify(left)}\n\n`;
+      assert.equal(strip(cut(Buffer.from(`data: ${text}\n\n`), lengths)), isDropped ? '' : event);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test('data in several lines passes as it is, whatever memory it was joined in', () => {

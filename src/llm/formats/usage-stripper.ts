@@ -12,6 +12,14 @@ import { keyNeedle } from './byte-search.ts';
 const EVENT_MAX_BYTES = 1 << 20;
 const USAGE = keyNeedle('usage');
 const EMPTY = Buffer.alloc(0);
+const NULL_USAGE = Buffer.from(',"usage":null');
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const SPACE = 0x20;
+/** Members of plain words and numbers, and the end. */
+const PLAIN_END = /^(?:,"\w+":(?:"\w*"|\d+|null))*\}$/;
+/** Longer ends are scanned. */
+const PLAIN_END_MAX_BYTES = 256;
 
 /** Rewrites one stream. */
 export interface UsageStripper {
@@ -55,6 +63,13 @@ function append(out: Buffer[], raw: Buffer): void {
 
 function stripEvent(raw: Buffer, out: Buffer[]): void {
   const event = readSseEvent(raw);
+  const comma = event === null ? -1 : trailingNullAt(event.data);
+  const from = event === null || comma < 0 ? -1 : offsetWithin(raw, event.data);
+  if (from >= 0) {
+    append(out, raw.subarray(0, from + comma));
+    append(out, raw.subarray(from + comma + NULL_USAGE.length));
+    return;
+  }
   const members = event === null ? null : scanChunk(event.data);
   const index = members?.findIndex(({ key }) => key === 'usage') ?? -1;
   const usage = members?.[index];
@@ -77,6 +92,23 @@ function stripEvent(raw: Buffer, out: Buffer[]): void {
   const { start, end } = cutSpan(members, index, usage);
   append(out, raw.subarray(0, dataAt + start));
   append(out, raw.subarray(dataAt + end));
+}
+
+/**
+ * Where `,"usage":null` stands in an event as providers write it: as the last member, or with few plain ones
+ * behind it (OpenAI's `obfuscation`). -1 where only a scan can tell. What runs from there to the end without
+ * opening anything is closed by the outermost brace, so the member is the outermost object's; a quoted key
+ * with its colon cannot come from inside a string. Text that is no JSON further ahead is not noticed.
+ */
+function trailingNullAt(data: Buffer): number {
+  const at = data.lastIndexOf(NULL_USAGE);
+  // With white space before the comma, or the key a second time, the scan decides.
+  if (at < 2 || data[0] !== OPEN_BRACE || (data[at - 1] ?? 0) <= SPACE || data.indexOf(USAGE) !== at + 1)
+    return -1;
+  const end = at + NULL_USAGE.length;
+  if (data.length - end === 1) return data[end] === CLOSE_BRACE ? at : -1;
+  if (data.length - end > PLAIN_END_MAX_BYTES) return -1;
+  return PLAIN_END.test(data.toString('latin1', end)) ? at : -1;
 }
 
 /** Where `part` lies in the memory of `whole`; -1 if it is a copy. Pooled buffers share one `buffer`. */

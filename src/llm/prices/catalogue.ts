@@ -122,22 +122,56 @@ function matches(match: Match, name: string): boolean {
   });
 }
 
-/** The prices that hold at `at`: the last entry whose condition is met. */
+/** When a price holds, as numbers. */
+export interface PriceTerm {
+  /** From then on; NaN is never. */
+  readonly from: UnixMs;
+  /** Within the day, in milliseconds after midnight UTC, `end` excluded; may run over midnight. Null all day. */
+  readonly hours: { readonly start: number; readonly end: number } | null;
+}
+
+export interface PriceEntry extends PriceTerm {
+  readonly prices: ListPrices;
+}
+
+const ALWAYS: PriceTerm = { from: Number.NEGATIVE_INFINITY, hours: null };
+
+/** A model's prices with their terms, read once; the last whose term holds counts. */
+export function priceEntries(model: ListedModel): readonly PriceEntry[] {
+  if (!isDated(model.prices)) return [{ ...ALWAYS, prices: model.prices }];
+  return model.prices.map(({ constraint, prices }) => ({ ...termOf(constraint), prices }));
+}
+
+function termOf(constraint: Constraint | undefined): PriceTerm {
+  if (constraint === undefined) return ALWAYS;
+  if (constraint.type === 'start_date') return { from: Date.parse(constraint.start_date), hours: null };
+  const hours = { start: timeOfDayMs(constraint.start_time), end: timeOfDayMs(constraint.end_time) };
+  return { ...ALWAYS, hours };
+}
+
+/** The entry that holds at `at`: the last whose term is met, or the first where none is. Undefined of none. */
+export function entryAt<Entry extends PriceTerm>(entries: readonly Entry[], at: UnixMs): Entry | undefined {
+  for (let i = entries.length - 1; i >= 0; i -= 1) {
+    const entry = entries[i];
+    if (entry !== undefined && holds(entry, at)) return entry;
+  }
+  return entries[0];
+}
+
+/** The prices that hold at `at`. */
 export function pricesAt(model: ListedModel, at: UnixMs): ListPrices {
-  if (!isDated(model.prices)) return model.prices;
-  const entry = model.prices.findLast(({ constraint }) => constraint === undefined || holds(constraint, at));
-  return entry?.prices ?? model.prices[0]?.prices ?? {};
+  return entryAt(priceEntries(model), at)?.prices ?? {};
 }
 
 function isDated(prices: ListedModel['prices']): prices is readonly DatedPrices[] {
   return Array.isArray(prices);
 }
 
-function holds(constraint: Constraint, at: UnixMs): boolean {
-  if (constraint.type === 'start_date') return at >= Date.parse(constraint.start_date);
+function holds({ from, hours }: PriceTerm, at: UnixMs): boolean {
+  if (!(at >= from)) return false;
+  if (hours === null) return true;
   const now = at % DAY_MS;
-  const start = timeOfDayMs(constraint.start_time);
-  const end = timeOfDayMs(constraint.end_time);
+  const { start, end } = hours;
   return end < start ? now >= start || now < end : now >= start && now < end;
 }
 

@@ -206,9 +206,15 @@ test('nothing is lost by rounding: a cost is rounded once', () => {
 test('facts and the price list name models, windows and prices', () => {
   const facts = book.modelFacts('anthropic', 'claude-sonnet-4-5-20250929', AT);
   assert.deepEqual(
-    [facts?.id, facts?.contextWindow, facts?.prices.input, facts?.prices.inputAbove200k],
+    [facts?.id, facts?.contextWindow, facts?.prices?.input, facts?.prices?.inputAbove200k],
     ['claude-sonnet-4-5', 200_000, 3, 6],
   );
+  assert.deepEqual(
+    [facts?.maxOutput, facts?.modalities?.input, facts?.modalities?.output],
+    [64_000, ['text', 'image', 'pdf'], ['text']],
+  );
+  const unpriced = book.modelFacts('anthropic', 'grok-4.3', AT);
+  assert.deepEqual([unpriced?.prices, unpriced?.contextWindow], [null, 1_000_000], 'limits without a price');
   assert.equal(book.modelFacts('anthropic', 'nothing', AT), null);
   assert.deepEqual(book.knownModels('nothing'), []);
   assert.ok(book.pricing(AT).length > 900);

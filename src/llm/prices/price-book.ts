@@ -3,14 +3,19 @@ import { AppError } from '../../base/errors.ts';
 import type { UnixMs } from '../../base/clock.ts';
 import type { Usage } from '../usage.ts';
 import {
+  entryAt,
   loadCatalogue,
+  priceEntries,
   pricesAt,
   type Catalogue,
   type ListedModel,
   type ListPrice,
   type ListPrices,
+  type PriceTerm,
 } from './catalogue.ts';
-import { chargeNanoUsd } from './charge.ts';
+import { chargeNanoUsd, compileRateCard, type RateCard } from './charge.ts';
+import { createModelLimits } from '../model-limits/find-model-limits.ts';
+import type { Modalities } from '../model-limits/known-models.ts';
 import { compilePathMatch } from './path-match.ts';
 
 /** Prices in US dollars: for a million tokens, for a thousand searches or requests, for an hour of audio. */
@@ -73,14 +78,17 @@ export type PriceAnswer =
   | { readonly state: 'unpriced'; readonly costNanoUsd: null };
 
 export interface ModelFacts {
-  /** Id in the list. */
+  /** Id in the list, or the name that was asked for where only its limits are known. */
   readonly id: string;
   readonly name: string;
-  /** Tokens; null where the list does not say. */
+  /** Tokens; null where unknown. */
   readonly contextWindow: number | null;
-  /** Tokens; null where the list does not say. */
+  /** Tokens that one answer may have; null where unknown. */
   readonly maxOutput: number | null;
-  readonly prices: PriceFields;
+  /** Null where unknown. */
+  readonly modalities: Modalities | null;
+  /** Null where the list has no price. */
+  readonly prices: PriceFields | null;
 }
 
 export interface PricingEntry extends ModelFacts {
@@ -89,7 +97,7 @@ export interface PricingEntry extends ModelFacts {
 
 export interface PriceBook {
   price(question: PriceQuestion): PriceAnswer;
-  /** What the list knows of a model at list price, or null. */
+  /** What is known of a model, at list price: from the price list and the table of limits. Null if neither has it. */
   modelFacts(basis: string, model: string, at: UnixMs): ModelFacts | null;
   /** Ids that the list has for a basis; empty for an unknown one. */
   knownModels(basis: string): readonly string[];
@@ -153,58 +161,91 @@ const PPM = 1_000_000;
 export function createPriceBook(options: PriceBookOptions = {}): PriceBook {
   const catalogue = loadCatalogue();
   const overrides = (options.overrides ?? []).map(compileOverride);
-  const cache = new Map<string, ListedModel | null>();
+  const find = createModelCache(catalogue);
   const compile = createPatternCache();
-
-  const find = (basis: string, model: string): ListedModel | null => {
-    const key = `${basis}\n${model}`;
-    const known = cache.get(key);
-    if (known !== undefined) return known;
-    if (cache.size >= CACHE_MAX) cache.clear();
-    const found = findListed(catalogue, basis, model);
-    cache.set(key, found);
-    return found;
-  };
-  const pricesOf = (basis: string, model: string, at: UnixMs): ListPrices | null => {
-    const own = overrides.find(
-      (override) => (override.basis ?? basis) === basis && (override.from ?? 0) <= at && override.fits(model),
-    );
-    if (own !== undefined) return own.listPrices;
+  const cardOf = (basis: string, model: string, at: UnixMs): RateCard | null => {
+    // Searched in order; most installations have none.
+    for (const own of overrides) {
+      if ((own.basis ?? basis) === basis && (own.from ?? 0) <= at && own.fits(model)) return own.card;
+    }
     const listed = find(basis, model);
-    return listed === null ? null : pricesAt(listed, at);
+    return listed === null ? null : (entryAt(listed.entries, at)?.card ?? FREE_CARD);
   };
-  const facts = (listed: ListedModel, at: UnixMs): ModelFacts => ({
-    id: listed.id,
-    name: listed.name ?? listed.id,
-    contextWindow: listed.context_window ?? null,
-    maxOutput: null,
-    prices: toPriceFields(pricesAt(listed, at)),
-  });
+  const limitsOf = createModelLimits();
+  const facts = (listed: ListedModel | null, model: string, at: UnixMs): ModelFacts | null => {
+    const limits = limitsOf(model);
+    if (listed === null && limits === null) return null;
+    return {
+      id: listed?.id ?? model,
+      name: listed?.name ?? listed?.id ?? model,
+      contextWindow: limits?.contextWindow ?? listed?.context_window ?? null,
+      maxOutput: limits?.maxOutput ?? null,
+      modalities: limits?.modalities ?? null,
+      prices: listed === null ? null : toPriceFields(pricesAt(listed, at)),
+    };
+  };
 
   return {
     price(question) {
       const target = mapModel(question, compile);
-      const prices = pricesOf(target.basis, target.model, question.at);
+      const card = cardOf(target.basis, target.model, question.at);
       const adjustment = (question.adjustment ?? 1) * target.adjustment;
       const isFactor = Number.isFinite(adjustment) && adjustment >= 0 && adjustment <= ADJUSTMENT_MAX;
       const cost =
-        prices === null || !isFactor
-          ? null
-          : chargeNanoUsd(question.usage, prices, Math.round(adjustment * PPM));
+        card === null || !isFactor ? null : chargeNanoUsd(question.usage, card, Math.round(adjustment * PPM));
       return cost === null
         ? { state: 'unpriced', costNanoUsd: null }
         : { state: 'priced', costNanoUsd: cost };
     },
     modelFacts(basis, model, at) {
-      const listed = find(basis, model);
-      return listed === null ? null : facts(listed, at);
+      return facts(find(basis, model)?.listed ?? null, model, at);
     },
     knownModels: (basis) => listedModels(catalogue, basis).map((model) => model.id),
     pricing: (at, basis) =>
       (basis === undefined ? PRICED_BASES : [basis]).flatMap((name) =>
-        listedModels(catalogue, name).map((listed) => ({ basis: name, ...facts(listed, at) })),
+        listedModels(catalogue, name).flatMap((listed) => {
+          const known = facts(listed, listed.id, at);
+          return known === null ? [] : [{ basis: name, ...known }];
+        }),
       ),
   };
+}
+
+/** A model of the list with its prices ready to be charged. */
+interface PricedModel {
+  readonly listed: ListedModel;
+  readonly entries: readonly (PriceTerm & { readonly card: RateCard })[];
+}
+
+/** Of a model that the list names without any price. */
+const FREE_CARD: RateCard = compileRateCard({});
+
+/** Finds models, and keeps what it found (or did not) for `CACHE_MAX` names. */
+function createModelCache(catalogue: Catalogue): (basis: string, model: string) => PricedModel | null {
+  const byBasis = new Map<string, Map<string, PricedModel | null>>();
+  let size = 0;
+  return (basis, model) => {
+    const known = byBasis.get(basis)?.get(model);
+    if (known !== undefined) return known;
+    if (size >= CACHE_MAX) {
+      byBasis.clear();
+      size = 0;
+    }
+    const listed = findListed(catalogue, basis, model);
+    const found = listed === null ? null : { listed, entries: priceEntries(listed).map(toCard) };
+    const byModel = byBasis.get(basis) ?? new Map<string, PricedModel | null>();
+    byBasis.set(basis, byModel.set(model, found));
+    size += 1;
+    return found;
+  };
+}
+
+function toCard({
+  from,
+  hours,
+  prices,
+}: PriceTerm & { readonly prices: ListPrices }): PricedModel['entries'][number] {
+  return { from, hours, card: compileRateCard(prices) };
 }
 
 /** A larger factor is a mistake. */
@@ -277,7 +318,7 @@ interface CompiledOverride {
   readonly basis: string | undefined;
   readonly from: UnixMs | undefined;
   readonly fits: FitsModel;
-  readonly listPrices: ListPrices;
+  readonly card: RateCard;
 }
 
 function compileOverride(override: PriceOverride): CompiledOverride {
@@ -288,7 +329,8 @@ function compileOverride(override: PriceOverride): CompiledOverride {
       throw invalidOverride(override, `"${name}" must be dollars from 0 to ${PRICE_MAX}`);
     }
   }
-  return { basis: override.basis, from: override.from, fits, listPrices: toListPrices(override.prices) };
+  const card = compileRateCard(toListPrices(override.prices));
+  return { basis: override.basis, from: override.from, fits, card };
 }
 
 /** A larger price is a mistake in the unit. */

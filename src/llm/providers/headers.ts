@@ -2,6 +2,7 @@
  * The headers of a request to a provider: the caller's, then what the provider kind needs, the
  * provider's and the grant's `add_headers`, and the credential.
  */
+import { rememberByName } from '../../wire/header-names.ts';
 import { upstreamError } from './contract.ts';
 import type { UpstreamInput, UpstreamProvider } from './contract.ts';
 
@@ -49,6 +50,20 @@ const FRAMING_NAMES: ReadonlySet<string> = new Set([
   'accept-encoding',
 ]);
 
+/** A name as it is compared, and what it is. */
+interface NamedHeader {
+  readonly lower: string;
+  readonly kind: 'framing' | 'credential' | 'billing' | 'other';
+}
+
+function readName(lower: string): NamedHeader {
+  if (FRAMING_NAMES.has(lower)) return { lower, kind: 'framing' };
+  if (CREDENTIAL_NAMES.has(lower)) return { lower, kind: 'credential' };
+  return { lower, kind: BILLING_NAMES.has(lower) ? 'billing' : 'other' };
+}
+
+const nameOf = rememberByName(readName);
+
 /** HTTP's token and field value (RFC 9110 sections 5.1, 5.5), bytes above 127 left out. */
 const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const VALUE = /^[\t\x20-\x7e]*$/;
@@ -66,10 +81,11 @@ export function outgoingHeaders(input: UpstreamInput, plan: HeaderPlan): string[
   const { headers } = input;
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] ?? '';
-    const lower = name.toLowerCase();
-    if (FRAMING_NAMES.has(lower) || added.names.has(lower) || isNamed(plan.set, lower)) continue;
-    if (plan.drop?.has(lower) === true || (CREDENTIAL_NAMES.has(lower) && i !== kept)) continue;
-    if (kept === null && BILLING_NAMES.has(lower)) continue;
+    const { lower, kind } = nameOf(name);
+    if (kind === 'framing' || (kind === 'credential' && i !== kept)) continue;
+    if (kind === 'billing' && kept === null) continue;
+    if (isNamed(plan.set, lower) || plan.drop?.has(lower) === true) continue;
+    if (added.names.size > 0 && added.names.has(lower)) continue;
     seen?.add(lower);
     out.push(name, headers[i + 1] ?? '');
   }

@@ -83,6 +83,12 @@ const MODEL_FORMATS: ReadonlySet<Format> = new Set<Format>([
 /** What Vertex's OpenAI-compatible endpoint serves. */
 const OPENAI_FORMATS: ReadonlySet<Format> = new Set<Format>(['openai_chat', 'openai_embeddings']);
 
+/** The last segment: a model and what is asked of it. Claude's token counting has its model in the body. */
+function modelAction({ match, model }: UpstreamInput): string {
+  if (match.format === 'google_raw_predict' && match.modelInBody) return 'count-tokens:rawPredict';
+  return `${encodeGoogleModel(model)}:${match.action}`;
+}
+
 interface Place {
   /** Of the credential; null if it names none. */
   readonly ownProject: string | null;
@@ -93,10 +99,10 @@ interface Place {
 function vertexPath(input: UpstreamInput, place: Place): string {
   const base = parseBase(input.provider.baseUrl.pathPrefix);
   const asked = parseAsked(input.path);
-  const { format, action } = input.match;
+  const { format } = input.match;
   const { origin } = input.provider.baseUrl;
   if (MODEL_FORMATS.has(format)) {
-    const tail = `publishers/${asked.publisher}/models/${encodeGoogleModel(input.model)}:${action}`;
+    const tail = `publishers/${asked.publisher}/models/${modelAction(input)}`;
     const project = chooseProject(asked.project, base.project, place);
     if (project === null) return `${base.root}/${asked.version}/${tail}`;
     const location = chooseLocation(asked.location, base.location, origin);

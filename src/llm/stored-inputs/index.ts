@@ -1,0 +1,1 @@
+export { findStoredInputs, mayNameStoredInputs, type StoredInputs } from './stored-inputs.ts';
