@@ -1,0 +1,7 @@
+/** Guardrails: detectors, limits and reversible redaction over requests and answers (DESIGN section 3, steps 5 and 7). */
+export type { AnswerGuard, AnswerGuardQuestion } from './answer-guard.ts';
+export type { CheckedRequest, RequestQuestion } from './check-request.ts';
+export type { Confidence, Detection } from './detection.ts';
+export { detectors, type DetectorName } from './detectors/index.ts';
+export { createGuardrails, type Guardrails, type GuardrailsOptions } from './guardrails.ts';
+export type { Blocked, Finding, FindingPlace } from './finding.ts';
