@@ -271,3 +271,40 @@ test('settings: the examples of the reference page are accepted', () => {
     else assert.doesNotThrow(() => spec.kind.fromText(spec.example), name);
   }
 });
+
+const mailFile = (mail: Record<string, unknown>): Situation => ({
+  files: { [FILE]: JSON.stringify({ mail }), '/run/mail': 'secret-of-the-relay\n' },
+});
+const SENDER = { host: 'smtp.example.net', from: 'postern@example.net' };
+
+test('settings: a mail server is off until named, encrypted unless it is a relay on this machine', () => {
+  assert.equal(load().mail, null);
+  assert.deepEqual(load(mailFile(SENDER)).mail, {
+    ...SENDER,
+    port: 465,
+    tls: 'implicit',
+    user: null,
+    password: null,
+  });
+  const withLogin = load({
+    ...mailFile({ ...SENDER, tls: 'starttls', user: 'postern' }),
+    env: { POSTERN_MAIL_PASSWORD_FILE: '/run/mail' },
+  }).mail;
+  assert.deepEqual([withLogin?.port, withLogin?.password?.reveal()], [587, 'secret-of-the-relay']);
+  assert.ok(!inspect(withLogin).includes('secret-of'));
+  assert.equal(load(mailFile({ ...SENDER, host: 'localhost', tls: 'none' })).mail?.port, 25);
+});
+
+test('settings: a mail server without sender, with half a login, or without TLS elsewhere is refused', () => {
+  refused(mailFile({ host: 'smtp.example.net' }), 'settings_conflict', /mail\.from/);
+  refused(mailFile({ ...SENDER, user: 'postern' }), 'settings_conflict', /POSTERN_MAIL_PASSWORD_FILE/);
+  refused(mailFile({ ...SENDER, tls: 'none' }), 'settings_conflict', /relay on this machine/);
+  refused(mailFile({ ...SENDER, host: 'localhost.evil.example', tls: 'none' }), 'settings_conflict', /relay/);
+  refused(
+    mailFile({ ...SENDER, password: 'x' }),
+    'settings_unknown_key',
+    /cannot stand in the settings file/,
+  );
+  refused(mailFile({ ...SENDER, host: 'smtp.example.net:25' }), 'settings_bad_value', /mail\.port/);
+  refused(mailFile({ ...SENDER, from: 'a@b\r\nBcc: c@d' }), 'settings_bad_value', /mail address/);
+});

@@ -113,6 +113,7 @@ function assemble(reader: SettingsReader, input: LoadSettingsInput, places: Plac
       firstByteMs: reader.get(SETTINGS['timeouts.firstByteMs']) ?? 600_000,
       idleMs: reader.get(SETTINGS['timeouts.idleMs']) ?? 300_000,
     },
+    mail: readMail(reader),
     log: {
       level: reader.get(SETTINGS['log.level']) ?? 'info',
       format: reader.get(SETTINGS['log.format']) ?? 'text',
@@ -123,6 +124,34 @@ function assemble(reader: SettingsReader, input: LoadSettingsInput, places: Plac
 
 function dangerousOf(switchedOn: ReadonlySet<string>): readonly string[] {
   return [...switchedOn].filter((name) => name.split('.').at(-1)?.startsWith(DANGEROUS_PREFIX));
+}
+
+const MAIL_PORTS = { implicit: 465, starttls: 587, none: 25 } as const;
+const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[?::1\]?)$/;
+
+function readMail(reader: SettingsReader): OperatorSettings['mail'] {
+  const host = reader.get(SETTINGS['mail.host']);
+  const tls = reader.get(SETTINGS['mail.tls']) ?? 'implicit';
+  const port = reader.get(SETTINGS['mail.port']) ?? MAIL_PORTS[tls];
+  const from = reader.get(SETTINGS['mail.from']);
+  const user = reader.get(SETTINGS['mail.user']);
+  const password = reader.get(SETTINGS['mail.password']);
+  if (host === null) return null;
+  if (from === null)
+    throw new SettingsError('settings_conflict', 'mail.host needs mail.from, the address of the sender');
+  if ((user === null) !== (password === null)) {
+    throw new SettingsError(
+      'settings_conflict',
+      'mail.user and mail.password belong together: set POSTERN_MAIL_PASSWORD_FILE, or remove mail.user',
+    );
+  }
+  if (tls === 'none' && (!LOOPBACK_HOST.test(host) || user !== null)) {
+    throw new SettingsError(
+      'settings_conflict',
+      `mail.tls is none, which is for a relay on this machine without a login; mail.host is ${host}: write implicit or starttls`,
+    );
+  }
+  return { host, port, tls, from, user, password };
 }
 
 /** Rules that need more than one setting. */

@@ -40,6 +40,16 @@ export interface JwtDoorSettings {
   readonly groupsClaim: string | null;
 }
 
+/** The mail server for notices. */
+export interface MailServerSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: 'implicit' | 'starttls' | 'none';
+  readonly from: string;
+  readonly user: string | null;
+  readonly password: Secret | null;
+}
+
 export interface OperatorSettings {
   readonly listen: ListenAddress;
   readonly stateDir: string;
@@ -94,6 +104,8 @@ export interface OperatorSettings {
     readonly firstByteMs: number;
     readonly idleMs: number;
   };
+  /** Null: no mail is sent. */
+  readonly mail: MailServerSettings | null;
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly format: 'text' | 'json' };
   /** By the setting's name (`doors.tailscaled.enabled`). */
   readonly origins: ReadonlyMap<string, SettingOrigin>;

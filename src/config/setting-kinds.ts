@@ -113,6 +113,22 @@ export const hostKind = textual('host name', (text) =>
     : fail('a host name such as "ai.example.net", with a port if it is not the listener\'s'),
 );
 
+export const mailHostKind = textual('host name', (text) =>
+  /^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/.test(text) || /^[0-9A-Fa-f:.]{2,45}$/.test(text)
+    ? text.toLowerCase()
+    : fail('a host name or address such as "smtp.example.net"; the port is mail.port'),
+);
+
+export const mailAddressKind = textual('mail address', (text) =>
+  /^[^\s@<>,;"\p{Cc}]{1,64}@[^\s@<>,;"\p{Cc}]{1,255}$/u.test(text)
+    ? text
+    : fail('one mail address such as "postern@example.net"'),
+);
+
+export const mailUserKind = textual('name', (text) =>
+  /^[^\p{Cc}]{1,256}$/u.test(text) ? text : fail('a name of 1 to 256 printable characters'),
+);
+
 export const principalKind = textual('principal', (text) =>
   /^(?:local|tailscale|postern|jwt):\S{1,500}$/.test(text)
     ? text

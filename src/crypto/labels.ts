@@ -16,6 +16,14 @@ export const KEY_LABELS = {
   tokenHash: 'postern/token-hash/1',
   /** Claim links, one-time links and console sessions. */
   presence: 'postern/presence/1',
+  /** Seals what approvals keep of calls. */
+  approvalSeal: 'postern/approval-seal/1',
+  /** Keyed hashes of what an approval is bound to. */
+  approvalHash: 'postern/approval-hash/1',
+  /** Signatures of what hooks are sent. */
+  hooks: 'postern/hooks/1',
+  /** Placeholders of redacted values. */
+  redaction: 'postern/redaction/1',
   /** Everything else that is short-lived and signed. */
   session: 'postern/session/1',
 } as const;

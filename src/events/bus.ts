@@ -3,34 +3,65 @@
  * cheap; a listener that throws is dropped from that delivery and reported.
  */
 
+type AnyListener<Events> = (name: keyof Events & string, event: Events[keyof Events]) => void;
+
 export interface EventBus<Events extends Record<string, unknown>> {
   publish<Name extends keyof Events & string>(name: Name, event: Events[Name]): void;
-  /** Returns the function that ends the subscription. */
-  subscribe(listener: (name: keyof Events & string, event: Events[keyof Events]) => void): () => void;
-  /** Whether anybody listens, so that a publisher can skip building an event. */
+  /** Listens to every event. Returns the function that ends the subscription. */
+  subscribe(listener: AnyListener<Events>): () => void;
+  /** Listens to the events of one name. Returns the function that ends the subscription. */
+  on<Name extends keyof Events & string>(name: Name, listener: (event: Events[Name]) => void): () => void;
+  /** Whether anybody listens to events of this name, so that a publisher can skip building one. */
+  hasListenersFor(name: keyof Events & string): boolean;
+  /** Whether anybody listens to anything. Who knows the event's name asks `hasListenersFor`. */
   readonly hasListeners: boolean;
 }
 
+/** `onListenerError` gets what a listener threw; it must not throw itself. */
 export function createEventBus<Events extends Record<string, unknown>>(
   onListenerError: (error: unknown) => void,
 ): EventBus<Events> {
-  const listeners = new Set<(name: keyof Events & string, event: Events[keyof Events]) => void>();
+  const everything = new Set<AnyListener<Events>>();
+  const byName = new Map<keyof Events & string, Set<AnyListener<Events>>>();
+
+  const deliver = <Name extends keyof Events & string>(
+    listeners: ReadonlySet<AnyListener<Events>>,
+    name: Name,
+    event: Events[Name],
+  ): void => {
+    for (const listener of listeners) {
+      try {
+        listener(name, event);
+      } catch (error) {
+        onListenerError(error);
+      }
+    }
+  };
+
   return {
     publish(name, event) {
-      for (const listener of listeners) {
-        try {
-          listener(name, event);
-        } catch (error) {
-          onListenerError(error);
-        }
-      }
+      const named = byName.get(name);
+      if (named !== undefined) deliver(named, name, event);
+      if (everything.size > 0) deliver(everything, name, event);
     },
     subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+      everything.add(listener);
+      return () => everything.delete(listener);
     },
+    on<Name extends keyof Events & string>(name: Name, listener: (event: Events[Name]) => void) {
+      const named = byName.get(name) ?? new Set();
+      byName.set(name, named);
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `publish` ties the event to its name, and this set is of one name
+      const own: AnyListener<Events> = (_name, event) => listener(event as Events[Name]);
+      named.add(own);
+      return () => {
+        named.delete(own);
+        if (named.size === 0 && byName.get(name) === named) byName.delete(name);
+      };
+    },
+    hasListenersFor: (name) => everything.size > 0 || byName.has(name),
     get hasListeners() {
-      return listeners.size > 0;
+      return everything.size > 0 || byName.size > 0;
     },
   };
 }

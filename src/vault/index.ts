@@ -4,3 +4,4 @@ export type { KeyStore } from './ports.ts';
 export type { KeyOutcome } from './key-health.ts';
 export type { FoundKey, KeyView, NewKey, ProviderKey, Vault, VaultOptions } from './shapes.ts';
 export { openVault } from './vault.ts';
+export { SIGNING_SECRET_ORIGIN, signingSecretProvider } from './signing-secrets.ts';

@@ -25,6 +25,8 @@ export interface FoundKey {
 }
 
 export interface NewKey {
+  /** From `newId('key', …)`, where it has to be known before; default a new one. */
+  readonly id?: string;
   readonly provider: string;
   /** For people; 1 to 100 characters. */
   readonly name: string;
@@ -76,6 +78,10 @@ export interface Vault {
    * come before keys found in the environment.
    */
   select(provider: string, origin: string): ProviderKey | null;
+  /** Id of the key that `select` would give now; takes no turn and counts no use. */
+  peek(provider: string, origin: string): string | null;
+  /** Whether `select` could give a key other than this one that is not in a pause. */
+  hasOtherKey(provider: string, origin: string, keyId: string): boolean;
   /** A key by id, active or retired, for provider objects that are bound to the key that made them. */
   selectById(id: string, origin: string): ProviderKey | null;
   /** Adds a key found in the environment; one that was retired or revoked before stays so while its value is the same. */

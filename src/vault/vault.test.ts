@@ -352,3 +352,42 @@ test('no view and no inspection shows a secret (DESIGN section 12)', async () =>
   const [view] = vault.list();
   assert.deepEqual([view?.hint, view?.uses, view?.lastUsedAt], ['…alue', 1, 1_000_000]);
 });
+
+test('looking at the next key takes no turn and counts no use', async () => {
+  const vault = await bench().open();
+  assert.equal(vault.peek('openai', ORIGIN), null);
+  const first = await vault.add(newKey('sk-one-1234567890'));
+  const second = await vault.add(newKey('sk-two-1234567890'));
+  assert.equal(vault.peek('openai', ORIGIN), first.id);
+  assert.equal(vault.peek('openai', ORIGIN), first.id);
+  assert.equal(vault.peek('openai', 'https://elsewhere.example'), null);
+  assert.equal(vault.select('openai', ORIGIN)?.id, first.id);
+  assert.equal(vault.peek('openai', ORIGIN), second.id);
+  assert.deepEqual(
+    vault.list().map(({ uses }) => uses),
+    [1, 0],
+  );
+});
+
+test('another key is one of the same address that is in use and in no pause', async () => {
+  const { clock, open } = bench();
+  const vault = await open();
+  const first = await vault.add(newKey('sk-one-1234567890'));
+  const hasOther = (): boolean => vault.hasOtherKey('openai', ORIGIN, first.id);
+  assert.equal(hasOther(), false);
+  vault.addFound('openai', {
+    origin: ORIGIN,
+    header: 'bearer',
+    secret: new Secret('sk-found-123456'),
+    source: 'OPENAI_API_KEY',
+  });
+  assert.equal(hasOther(), false, 'a found key stands back behind a stored one');
+  const second = await vault.add(newKey('sk-two-1234567890'));
+  assert.equal(hasOther(), true);
+  vault.noteResult(second.id, 'limited', clock.time);
+  assert.equal(hasOther(), false, 'it rests');
+  clock.time += 5_000;
+  assert.equal(hasOther(), true);
+  await vault.retire(second.id);
+  assert.equal(hasOther(), false);
+});

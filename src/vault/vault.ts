@@ -65,6 +65,20 @@ class SealedVault implements Vault {
     return held.given;
   }
 
+  peek(provider: string, origin: string): string | null {
+    const group = this.#active.get(groupName(provider, origin));
+    if (group === undefined) return null;
+    return nextInTurn(group, this.#options.clock.now())?.held.row.id ?? null;
+  }
+
+  hasOtherKey(provider: string, origin: string, keyId: string): boolean {
+    const keys = this.#active.get(groupName(provider, origin))?.keys ?? [];
+    const now = this.#options.clock.now();
+    return inUse(keys).some(
+      ({ row, health }) => row.id !== keyId && (health.cooldownUntil === null || health.cooldownUntil <= now),
+    );
+  }
+
   selectById(id: string, origin: string): ProviderKey | null {
     const held = this.#keys.get(id);
     if (held === undefined || held.row.origin !== origin) return null;
@@ -111,7 +125,7 @@ class SealedVault implements Vault {
       if (this.#keys.size >= KEYS_MAX)
         throw vaultError('vault_too_many_keys', `the vault holds at most ${KEYS_MAX} keys`);
       const { tailnet, clock, random, store } = this.#options;
-      const id = newId('key', clock, random);
+      const id = key.id ?? newId('key', clock, random);
       const now = clock.now();
       const row: ProviderKeyRow = {
         id,
@@ -298,15 +312,29 @@ class SealedVault implements Vault {
   }
 }
 
+interface Turns {
+  readonly keys: readonly HeldKey[];
+  turn: number;
+}
+
+function takeTurn(group: Turns, now: number): HeldKey | null {
+  const next = nextInTurn(group, now);
+  group.turn = (next?.at ?? 0) + 1;
+  return next?.held ?? null;
+}
+
 /** The next key that may be used: stored before found, healthy before paused, then the one whose pause ends first. */
-function takeTurn(group: { keys: HeldKey[]; turn: number }, now: number): HeldKey | null {
-  const stored = group.keys.some((key) => key.source === 'store');
+function nextInTurn(
+  { keys, turn }: Turns,
+  now: number,
+): { readonly held: HeldKey; readonly at: number } | null {
+  const stored = hasStored(keys);
   let best: HeldKey | null = null;
   let bestUntil = Infinity;
   let bestAt = 0;
-  for (let i = 0; i < group.keys.length; i += 1) {
-    const at = (group.turn + i) % group.keys.length;
-    const key = group.keys[at];
+  for (let i = 0; i < keys.length; i += 1) {
+    const at = (turn + i) % keys.length;
+    const key = keys[at];
     if (key === undefined || (stored && key.source !== 'store')) continue;
     const until = key.health.cooldownUntil ?? 0;
     const rank = until <= now ? 0 : until;
@@ -316,8 +344,16 @@ function takeTurn(group: { keys: HeldKey[]; turn: number }, now: number): HeldKe
     bestAt = at;
     if (rank === 0) break;
   }
-  group.turn = bestAt + 1;
-  return best;
+  return best === null ? null : { held: best, at: bestAt };
+}
+
+function hasStored(keys: readonly HeldKey[]): boolean {
+  return keys.some((key) => key.source === 'store');
+}
+
+/** Found keys are used only where none was stored. */
+function inUse(keys: readonly HeldKey[]): readonly HeldKey[] {
+  return hasStored(keys) ? keys.filter((key) => key.source === 'store') : keys;
 }
 
 function groupName(provider: string, origin: string): string {

@@ -138,6 +138,30 @@ test('a special byte is found wherever it stands in a long string', () => {
   }
 });
 
+test('long strings are read alike wherever in memory they lie, and as JSON.parse reads them', () => {
+  const piece = fc.oneof(
+    { weight: 6, arbitrary: fc.string({ maxLength: 40 }).map((text) => JSON.stringify(text).slice(1, -1)) },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom('"', '\\', '\u0000', '\u001f', '\u0020', '\u007f', 'é', '😀', '","b":"'),
+    },
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { minLength: 1, maxLength: 40 }), fc.nat(300), (pieces, padding) => {
+      const text = `{"pad":"${'p'.repeat(256 + padding)}","a":"${pieces.join('')}"}`;
+      const bytes = bytesOf(text);
+      const isValid = isObjectText(text);
+      for (const offset of [0, 1, 2, 3]) {
+        const moved = Buffer.alloc(bytes.length + 8, '"').subarray(offset, offset + bytes.length);
+        bytes.copy(moved);
+        assert.equal(isScanned(moved), isValid);
+        if (isValid) assert.deepEqual(Object.fromEntries(rebuild(moved)), JSON.parse(text));
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('elements of an array are found from any offset, and what follows is not looked at', () => {
   const bytes = bytesOf('{"m":[ {"a":[1]} , "x", 2 ],broken');
   const spans = scanJsonArray(bytes, 5);
