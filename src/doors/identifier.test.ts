@@ -64,7 +64,11 @@ async function setUp({ uid = 1000, doors }: SetUpOptions = {}) {
     tailnet: 'default',
   });
   const identifier = createIdentifier({
-    doors: doors ?? { loopback: [local], socket: [local], serve: [createServeDoor({ tailnet: 'default' })] },
+    doors: doors ?? {
+      loopback: [local],
+      socket: [local],
+      serve: [createServeDoor({ tailnet: 'default', ownAddresses: () => [], clock })],
+    },
     tokens,
     jwt,
     breakGlass: new Secret('correct horse battery staple'),

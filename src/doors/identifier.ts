@@ -105,10 +105,19 @@ export function createIdentifier(options: IdentifierOptions): Identifier {
       : verifyToken(presented.text, via, context);
   };
 
+  const contexts = new Map<ListenerKind, Context>();
+  const contextOf = (listener: ListenerKind): Context => {
+    const known = contexts.get(listener);
+    if (known !== undefined) return known;
+    const made = { doors: options.doors[listener] ?? [], mayPresentToken: TOKEN_LISTENERS.has(listener) };
+    contexts.set(listener, made);
+    return made;
+  };
+
   return {
     identify(req, listener) {
-      const doors = options.doors[listener] ?? [];
-      const context: Context = { doors, mayPresentToken: TOKEN_LISTENERS.has(listener) };
+      const context = contextOf(listener);
+      const { doors } = context;
       const facts: ConnectionFacts = { listener, socket: req.socket };
       const presented = context.mayPresentToken
         ? findPresented(req.rawHeaders, req.url ?? '', presentedOptions)

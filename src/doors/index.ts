@@ -10,16 +10,26 @@ export type {
 } from './door.ts';
 export { createIdentifier } from './identifier.ts';
 export type { Identifier, IdentifierOptions, IdentifyResult } from './identifier.ts';
+export { createJwtDenials } from './jwt-denials.ts';
+export type {
+  DeniedJwt,
+  JwtDenial,
+  JwtDenialErrorCode,
+  JwtDenials,
+  JwtDenialsOptions,
+  JwtFacts,
+} from './jwt-denials.ts';
 export { createJwtVerifier } from './jwt.ts';
 export type { JwtIssuer, JwtVerdict, JwtVerifier, JwtVerifierOptions } from './jwt.ts';
 export { createLocalDoor } from './local.ts';
 export type { LocalDoorOptions } from './local.ts';
 export { createLocalUsers } from './local-users.ts';
 export type { LocalUser, LocalUsers, LocalUsersOptions } from './local-users.ts';
-export type { FetchJson, TokenStore } from './ports.ts';
+export type { FetchJson, SettingStore, TokenStore } from './ports.ts';
 export { TOKEN_PREFIX } from './presented.ts';
 export { createServeDoor } from './serve.ts';
 export type { ServeDoorOptions } from './serve.ts';
+export { restoreServeHost } from './serve-host.ts';
 export { createSocketOwners } from './socket-owners.ts';
 export type { SocketOwners, SocketOwnersOptions } from './socket-owners.ts';
 export { createTailscaledDoor } from './tailscaled/door.ts';

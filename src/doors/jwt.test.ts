@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { SignJWT, UnsecuredJWT, exportJWK, generateKeyPair } from 'jose';
 import * as fc from 'fast-check';
 import { AppError } from '../base/errors.ts';
+import type { Revocation } from './door.ts';
 import {
   type JwtIssuer,
   type JwtVerdict,
@@ -187,18 +188,41 @@ describe('JWTs of configured issuers (DESIGN section 5, RFC 7519, RFC 8725)', ()
     }
   });
 
-  test('on the deny-list are refused, remembered or not', async () => {
+  test('on the deny-list are refused, remembered or not, and their open exchanges are cut', async () => {
     const denied = new Set<string>();
+    const listeners: (() => void)[] = [];
     const world = setUp({
-      isDenied: ({ principal, tokenId }) => denied.has(principal) || denied.has(tokenId ?? ''),
+      denials: {
+        denies: ({ principal, jti, tokenId }) =>
+          [principal, jti ?? '', tokenId].some((name) => denied.has(name)),
+        onAdded(listener) {
+          const denial = { kind: 'token', tokenId: '' } as const;
+          listeners.push(() => listener({ id: 'deny_1', denied: denial, createdAt: 0, createdBy: 'me' }));
+          return () => listeners.splice(0);
+        },
+      },
     });
-    const token = await sign(world.clock, { jti: 'j1' });
-    assert.equal(await whyNot(world, token), 'accepted');
-    denied.add('j1');
+    const cuts: Revocation[] = [];
+    const stop = world.verifier.onRevoked((revocation) => cuts.push(revocation));
+    const token = await sign(world.clock, { jti: 'one' });
+    const other = await sign(world.clock, { jti: 'two' });
+    const verdicts = [await world.verifier.verify(token, null), await world.verifier.verify(other, null)];
+    const callers = verdicts.map((verdict) => (verdict.ok ? verdict.caller : assert.fail(verdict.why)));
+    denied.add('one');
+    listeners[0]?.();
+    assert.equal(cuts[0]?.door, 'token');
+    assert.deepEqual(
+      callers.map((caller) => cuts[0]?.matches(caller)),
+      [true, false],
+    );
     assert.match(await whyNot(world, token), /deny-list/);
-    denied.clear();
-    denied.add('jwt:https://issuer.example:user-1');
-    assert.match(await whyNot(world, token), /deny-list/);
+    assert.equal(await whyNot(world, other), 'accepted');
+    assert.match(
+      await whyNot(setUp({ denials: { denies: () => true, onAdded: () => () => {} } }), token),
+      /deny-list/,
+    );
+    stop();
+    assert.deepEqual(listeners, []);
   });
 
   test('remembering is bounded', async () => {

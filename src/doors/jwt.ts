@@ -10,7 +10,8 @@ import { AppError } from '../base/errors.ts';
 import { sha256Hex } from '../crypto/index.ts';
 import type { Caller, DoorName } from '../identity/caller.ts';
 import { PRINCIPAL_MAX_CHARS, isPlainIdentityText, jwtPrincipal } from '../identity/principal.ts';
-import { NO_CAPABILITIES } from './door.ts';
+import { NO_CAPABILITIES, type Revocation } from './door.ts';
+import type { JwtDenials, JwtFacts } from './jwt-denials.ts';
 import { type KeySet, createKeySet } from './jwks.ts';
 import type { FetchJson } from './ports.ts';
 
@@ -39,6 +40,8 @@ export interface JwtVerifier {
   isOurs(text: string): boolean;
   /** Synchronous for a token seen before. Never rejects. */
   verify(text: string, via: DoorName | null): JwtVerdict | Promise<JwtVerdict>;
+  /** Called when a JWT that was accepted is put on the deny-list; returns the function that ends the subscription. */
+  onRevoked(listener: (revocation: Revocation) => void): () => void;
 }
 
 export interface JwtVerifierOptions {
@@ -46,8 +49,8 @@ export interface JwtVerifierOptions {
   readonly fetchJson: FetchJson;
   readonly clock: Clock;
   readonly tailnet: string;
-  /** Tokens and people that are refused though their tokens are valid; asked at every request. */
-  readonly isDenied?: (facts: { readonly principal: string; readonly tokenId: string | null }) => boolean;
+  /** Tokens and people that are refused though their tokens are valid; asked at every request. Default: none. */
+  readonly denials?: Pick<JwtDenials, 'denies' | 'onAdded'>;
   /** Clocks of issuers may differ from ours by this much. Default 30 s. */
   readonly leewaySec?: number;
   /** Verified tokens remembered. Default 10,000. */
@@ -71,8 +74,7 @@ const ALGORITHMS: ReadonlySet<string> = new Set([
 const GROUPS_MAX = 500;
 
 interface Verified {
-  readonly principal: string;
-  readonly tokenId: string | null;
+  readonly facts: JwtFacts;
   readonly caller: Omit<Caller, 'via'>;
   /** Unix milliseconds, leeway included. */
   readonly usableUntil: UnixMs;
@@ -95,14 +97,18 @@ export function createJwtVerifier(options: JwtVerifierOptions): JwtVerifier {
   }
   const cache = new Map<string, Verified>();
   const cacheMax = options.cacheMax ?? 10_000;
+  /** By the very objects that were handed out: open exchanges hold them, however old they are. */
+  const handedOut = new WeakMap<Caller, JwtFacts>();
 
   const answer = (known: Verified, via: DoorName | null): JwtVerdict => {
     if (known.usableUntil <= options.clock.now()) return { ok: false, why: 'the JWT has expired' };
-    if (options.isDenied?.(known) === true)
+    if (options.denials?.denies(known.facts) === true)
       return { ok: false, why: 'the JWT or its subject is on the deny-list' };
     let verdict = known.verdicts.get(via);
     if (verdict === undefined) {
-      verdict = { ok: true, caller: { ...known.caller, via } };
+      const caller: Caller = { ...known.caller, via };
+      handedOut.set(caller, known.facts);
+      verdict = { ok: true, caller };
       known.verdicts.set(via, verdict);
     }
     return verdict;
@@ -121,6 +127,17 @@ export function createJwtVerifier(options: JwtVerifierOptions): JwtVerifier {
         return answer(result, via);
       });
     },
+    onRevoked: (listener) =>
+      options.denials?.onAdded(({ id }) =>
+        listener({
+          door: 'token',
+          why: `JWTs were put on the deny-list by ${id}`,
+          matches(caller) {
+            const facts = handedOut.get(caller);
+            return facts !== undefined && options.denials?.denies(facts) === true;
+          },
+        }),
+      ) ?? (() => undefined),
   };
 }
 
@@ -237,10 +254,16 @@ function toVerified(
   if (principal.length > PRINCIPAL_MAX_CHARS) return 'issuer and subject are too long';
   const expiresAt = Number(claims['exp']) * 1000;
   const name = claims['name'];
-  const jti = typeof claims['jti'] === 'string' ? claims['jti'] : null;
+  const issuedAt = claims['iat'];
+  const tokenId = `jwt_${digest.slice(0, 24)}`;
   return {
-    principal,
-    tokenId: jti,
+    facts: {
+      issuer: settings.issuer,
+      principal,
+      jti: typeof claims['jti'] === 'string' ? claims['jti'] : null,
+      tokenId,
+      issuedAt: typeof issuedAt === 'number' ? issuedAt * 1000 : null,
+    },
     usableUntil: expiresAt + leewaySec * 1000,
     verdicts: new Map(),
     caller: {
@@ -255,7 +278,7 @@ function toVerified(
       },
       groups: groupsOf(settings.groupsClaim === null ? null : claims[settings.groupsClaim]),
       capabilities: NO_CAPABILITIES,
-      token: { id: `jwt_${digest.slice(0, 24)}`, scopes: ['use', 'read'], models: null, expiresAt },
+      token: { id: tokenId, scopes: ['use', 'read'], models: null, expiresAt },
     },
   };
 }

@@ -10,6 +10,12 @@ export interface TokenStore {
   touchTokens(used: readonly { readonly id: string; readonly at: UnixMs }[]): Promise<void>;
 }
 
+/** The part of the store that keeps small values by name. */
+export interface SettingStore {
+  getSetting(name: string): Promise<string | null>;
+  putSetting(name: string, value: string): Promise<void>;
+}
+
 /**
  * Fetches and parses a small JSON document (a key set, a discovery document) through the guarded
  * dialer, bounded in bytes and time. Rejects unless the status is 200 and the body is JSON.

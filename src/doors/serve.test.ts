@@ -1,15 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
+import { systemClock, type Clock } from '../base/clock.ts';
 import { decodeEncodedWords } from './rfc2047.ts';
 import { createServeDoor } from './serve.ts';
 import { connection, fakeSocket } from './test-callers.ts';
+
+/** This host on the network. */
+const OWN = ['100.64.0.1', 'fd7a:115c:a1e0::1'];
+
+function serveDoor(options: { ownAddresses?: () => readonly string[]; clock?: Clock } = {}) {
+  return createServeDoor({ tailnet: 'default', ownAddresses: () => OWN, clock: systemClock, ...options });
+}
 
 function ask(
   headers: readonly string[],
   socket = fakeSocket('127.0.0.1'),
   listener: 'serve' | 'loopback' | 'tailnet' = 'serve',
-  door = createServeDoor({ tailnet: 'default' }),
+  door = serveDoor(),
 ) {
   const answer = door.identify(connection(listener, socket), headers);
   assert.ok(!(answer instanceof Promise));
@@ -35,7 +43,7 @@ describe('the door `serve` (DESIGN section 5)', () => {
   });
 
   test('of each request anew: two people interleaved on one connection', () => {
-    const door = createServeDoor({ tailnet: 'default' });
+    const door = serveDoor();
     const socket = fakeSocket('127.0.0.1');
     const who = (login: string): unknown => ask(['tailscale-user-login', login], socket, 'serve', door);
     const [alice, bob] = [who('alice@example.com'), who('bob@example.com')];
@@ -45,6 +53,39 @@ describe('the door `serve` (DESIGN section 5)', () => {
       assert.equal(ask([], socket, 'serve', door).kind, 'none', 'and nobody in between');
     }
     assert.notEqual(alice, bob);
+  });
+
+  test('a call from this host bears the login of its owner, whoever makes it: nobody', () => {
+    const from = (...sources: readonly string[]) =>
+      ask([
+        'Tailscale-User-Login',
+        'alice@example.com',
+        ...sources.flatMap((source) => ['X-Forwarded-For', source]),
+      ]);
+    assert.equal(from('100.64.0.9').kind, 'caller');
+    for (const own of [...OWN, 'FD7A:115C:A1E0:0::1', '::ffff:100.64.0.1', '127.0.0.1', '::1', 'unknown', ''])
+      assert.equal(from(own).kind, 'none', own);
+    const twice = from('100.64.0.9', '100.64.0.1');
+    assert.ok(twice.kind === 'refused' && twice.code === 'serve_headers_invalid');
+    assert.equal(from('100.64.0.9, 100.64.0.1').kind, 'none', 'serve writes one address');
+  });
+
+  test('asks for its own addresses at most once a second', () => {
+    let [asked, now] = [0, 0];
+    let own = ['100.64.0.1'];
+    const door = serveDoor({
+      ownAddresses: () => {
+        asked += 1;
+        return own;
+      },
+      clock: { ...systemClock, monotonicMs: () => now },
+    });
+    const kindFrom = (source: string): string =>
+      ask(['Tailscale-User-Login', 'a@b.c', 'X-Forwarded-For', source], undefined, 'serve', door).kind;
+    assert.deepEqual([kindFrom('100.64.0.1'), kindFrom('100.64.0.2'), asked], ['none', 'caller', 1]);
+    own = ['100.64.0.2'];
+    now = 1000;
+    assert.deepEqual([kindFrom('100.64.0.1'), kindFrom('100.64.0.2'), asked], ['caller', 'none', 2]);
   });
 
   for (const listener of ['loopback', 'tailnet'] as const) {
@@ -94,7 +135,7 @@ describe('the door `serve` (DESIGN section 5)', () => {
   });
 
   test('remembers a bounded number of people', () => {
-    const door = createServeDoor({ tailnet: 'default' });
+    const door = serveDoor();
     const first = ask(['Tailscale-User-Login', 'u0@b.c'], undefined, 'serve', door);
     for (let i = 1; i <= 10_000; i += 1) ask(['Tailscale-User-Login', `u${i}@b.c`], undefined, 'serve', door);
     const again = ask(['Tailscale-User-Login', 'u0@b.c'], undefined, 'serve', door);

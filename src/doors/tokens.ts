@@ -29,6 +29,8 @@ export interface TokenVerifier {
 }
 
 export interface MintOptions {
+  /** From `newId('tok', …)`, where it has to be known before; default a new one. */
+  readonly id?: string;
   /** Principal that the token acts for. */
   readonly owner: string;
   /** Login (or sorted tags) of the owner; grants by login match it. */
@@ -140,7 +142,7 @@ class TokenBook implements Tokens {
     const text = `${TOKEN_PREFIX}${encodeBase32(random.bytes(SECRET_BYTES))}`;
     const now = clock.now();
     const row: TokenRow = {
-      id: newId('tok', clock, random),
+      id: request.id ?? newId('tok', clock, random),
       tailnet,
       owner: request.owner,
       ownerLabel: request.ownerLabel,
