@@ -61,6 +61,8 @@ export class TrackedExchange implements ActiveExchange {
 
 export interface ActiveExchanges {
   readonly count: number;
+  /** What is routed now. */
+  open(): readonly { readonly keyId: string | null; readonly principal: string; readonly model: string }[];
   add(exchange: ActiveExchange): void;
   remove(exchange: ActiveExchange): void;
   /** Ends those that match; returns how many. */
@@ -79,6 +81,10 @@ export function createActiveExchanges(): ActiveExchanges {
     get count() {
       return exchanges.length;
     },
+    open: () =>
+      exchanges.flatMap(({ caller, route }) =>
+        route === null ? [] : [{ keyId: route.keyId, principal: caller.principal, model: route.model }],
+      ),
     add(exchange) {
       if (exchange.slot >= 0) return;
       exchange.slot = exchanges.length;

@@ -1,3 +1,5 @@
+import type { ApprovalEvents } from '../approvals/events.ts';
+import type { BudgetEvents } from '../quotas/index.ts';
 import type { RequestRow } from '../store/shapes.ts';
 
 /** A request as soon as it is routed: what the live view shows before the answer is there. */
@@ -21,4 +23,5 @@ export type PosternEvents = {
   'request.finished': RequestRow;
   'config.changed': { readonly tailnet: string; readonly version: string; readonly at: number };
   'config.failed': { readonly tailnet: string; readonly message: string; readonly at: number };
-};
+} & BudgetEvents &
+  ApprovalEvents;

@@ -5,6 +5,9 @@ export {
   type ActiveExchanges,
   type ActiveRoute,
 } from './active.ts';
+export { createResponseCache, type CacheStats, type ResponseCache } from './cache/index.ts';
+export type { GoverningParts } from './governing/parts.ts';
+export { createCallVerdicts } from './governing/refused-calls.ts';
 export type { PosternEvents, RequestStarted } from './events.ts';
 export type { Exchange } from './exchange.ts';
 export { createLargeBodies, type LargeBodies } from './large-bodies/large-bodies.ts';
@@ -14,4 +17,5 @@ export { PIPELINE, runLlm } from './pipeline.ts';
 export type { GatewayLimits, GatewayParts } from './ports.ts';
 export { createBodyBudget, type BodyBudget } from './read-body.ts';
 export { REASONS, Refused, toRefused, type ReasonCode } from './reasons.ts';
+export { createHealth, type CircuitState, type Health } from './routing/health.ts';
 export { refuse } from './steps/refuse.ts';

@@ -1,7 +1,11 @@
-/** The models that a caller may use, for `GET /v1/models` and the API: what is granted, and what is known of it. */
+/**
+ * The models that a caller may use, for `GET /v1/models` and the API: what is granted, and what is
+ * known of it, by the document's word first.
+ */
 import type { UnixMs } from '../base/clock.ts';
 import type { ModelEntry, PriceBook } from '../llm/index.ts';
-import type { Access, Candidate, PolicySnapshot } from '../policy/index.ts';
+import { withTranslated } from './routing/translation-format.ts';
+import { statedLimits, type Access, type Candidate, type PolicySnapshot } from '../policy/index.ts';
 
 export interface ListModelsOptions {
   readonly policy: PolicySnapshot;
@@ -24,24 +28,28 @@ export function listModels({ policy, access, prices, now }: ListModelsOptions): 
     if (candidate !== null && access.grant(candidate.provider.id, candidate.model) !== null)
       names.set(alias, candidate);
   }
-  return [...names].map(([id, candidate]) => toEntry(id, candidate, { prices, now }));
+  const { translate } = policy.document.routing;
+  return [...names].map(([id, candidate]) => toEntry(id, candidate, { prices, now, translate }));
 }
 
 function toEntry(
   id: string,
   { provider, model }: Candidate,
-  known: Pick<ListModelsOptions, 'prices' | 'now'>,
+  known: Pick<ListModelsOptions, 'prices' | 'now'> & { readonly translate: boolean },
 ): ModelEntry {
   const facts =
     provider.costBasis === null ? null : known.prices.modelFacts(provider.costBasis, model, known.now);
+  const stated = statedLimits(provider, model);
+  const input = stated?.input ?? facts?.modalities?.input;
+  const output = stated?.output ?? facts?.modalities?.output;
   return {
     id,
     displayName: provider.builtIn ? 'Postern echo (test model)' : (facts?.name ?? null),
     provider: provider.id,
-    formats: [...provider.formats],
-    contextWindow: facts?.contextWindow ?? null,
-    maxOutput: facts?.maxOutput ?? null,
-    modalities: null,
+    formats: known.translate ? withTranslated(provider.formats) : [...provider.formats],
+    contextWindow: stated?.contextWindow ?? facts?.contextWindow ?? null,
+    maxOutput: stated?.maxOutput ?? facts?.maxOutput ?? null,
+    modalities: input === undefined || output === undefined ? null : { input, output },
     prices: facts?.prices ?? null,
     test: provider.builtIn,
   };

@@ -11,9 +11,12 @@ import type { Recorder } from '../recorder/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { ActiveExchanges } from './active.ts';
 import type { PosternEvents } from './events.ts';
+import type { GoverningParts } from './governing/parts.ts';
 import type { LargeBodies } from './large-bodies/large-bodies.ts';
 import type { Owners } from './ownership/owners.ts';
 import type { BodyBudget } from './read-body.ts';
+import type { ResponseCache } from './cache/index.ts';
+import type { Health } from './routing/health.ts';
 
 /** Limits of the gateway, from the operator's settings. */
 export interface GatewayLimits {
@@ -32,7 +35,7 @@ export interface GatewayParts {
   readonly logger: Logger;
   readonly limits: GatewayLimits;
   readonly policy: { current(): PolicySnapshot };
-  readonly vault: Pick<Vault, 'select' | 'selectById' | 'noteResult' | 'list'>;
+  readonly vault: Pick<Vault, 'select' | 'selectById' | 'peek' | 'hasOtherKey' | 'noteResult' | 'list'>;
   readonly providers: Providers;
   readonly upstreams: Pick<Upstreams, 'dispatch'>;
   readonly echo: Echo;
@@ -43,6 +46,12 @@ export interface GatewayParts {
   readonly active: ActiveExchanges;
   readonly bodyBudget: BodyBudget;
   readonly largeBodies: Pick<LargeBodies, 'fromBytes' | 'read'>;
+  /** Budgets, approvals and what else decides before something happens. */
+  readonly governing: GoverningParts;
+  /** Which providers, models and keys are in trouble. */
+  readonly health: Health;
+  /** Answers kept for callers whose grant says so. */
+  readonly cache: ResponseCache;
   /** The models that a caller may use, for `GET /v1/models`. */
   readonly models: { list(access: Access): readonly ModelEntry[] };
 }

@@ -24,7 +24,7 @@ function read(chunks: readonly Buffer[], budgetBytes = MAX_BYTES): Reading {
       cut = onCut;
     },
   };
-  const body = readBody(req, { maxBytes: MAX_BYTES, budget, active });
+  const body = readBody(req, { maxBytes: MAX_BYTES, budget, active }, (whole) => whole);
   for (const chunk of chunks) req.push(chunk);
   return { req, budget, body, cut: (reason) => cut(reason) };
 }
@@ -82,7 +82,7 @@ test('body: who left before the reading began is told apart from who is slow: it
   });
   const active = { takeOver: (): void => {} };
   await failsWith(
-    readBody(req, { maxBytes: MAX_BYTES, budget: createBodyBudget(10), active }),
+    readBody(req, { maxBytes: MAX_BYTES, budget: createBodyBudget(10), active }, (whole) => whole),
     'body_incomplete',
   );
 });

@@ -100,8 +100,73 @@ export const REASONS = {
   },
   encoding_unsupported: {
     status: 415,
-    meaning: 'the body is compressed in a way that cannot be checked',
-    help: 'send the body without content-encoding',
+    meaning: 'the body is compressed in a way that is not known here',
+    help: 'send the body plain, or with one of gzip, deflate, br and zstd',
+  },
+  budget_exhausted: {
+    status: 429,
+    meaning: 'a budget or limit that holds for the caller has not enough left',
+    help: 'wait for `Retry-After`, or ask for more: `postern approvals ask budget`',
+  },
+  budget_too_small: {
+    status: 429,
+    meaning: 'the request could cost more than a budget can ever hold',
+    help: 'ask for less (a lower output limit, a shorter conversation), or ask an admin for a larger budget',
+  },
+  budget_not_enforceable: {
+    status: 403,
+    meaning: 'what the request would cost cannot be known or limited beforehand, and its budget demands that',
+    help: 'use a priced model and inline input, or ask an admin for an `unknown_input` or `reserve` that fits',
+  },
+  budget_unavailable: {
+    status: 503,
+    meaning: 'the store could not say in time what is left of a budget',
+    help: 'try again; the operator finds the cause in the log',
+  },
+  surface_not_governed: {
+    status: 403,
+    meaning: 'a rule holds for the caller that cannot be enforced on this surface',
+    help: 'use a format whose answers can be checked, such as Messages, Chat Completions, Responses or Gemini',
+  },
+  answer_not_governable: {
+    status: 502,
+    meaning: 'the provider answered in a way that cannot be checked by the rules that hold for the caller',
+    help: 'try again; if it stays, tell the operator the request id',
+  },
+  translation_unsupported: {
+    status: 400,
+    meaning: 'the provider of the model speaks another format, and the request cannot be said in it',
+    help: 'leave out what the message names, or use a model whose provider speaks your format',
+  },
+  answer_not_translatable: {
+    status: 502,
+    meaning: 'the provider of the model speaks another format, and its answer cannot be put into yours',
+    help: 'try again; if it stays, tell the operator the request id',
+  },
+  tool_not_allowed: {
+    status: 403,
+    meaning: 'the request declares a tool that the provider would run, and policy refuses it',
+    help: 'leave the tool out of the request, or ask an admin',
+  },
+  approval_pending: {
+    status: 403,
+    meaning: 'the request waits for the approval of a person',
+    help: 'follow the link, and send the same request again once it is approved',
+  },
+  approval_denied: {
+    status: 403,
+    meaning: 'a person was asked, and said no or did not answer in time',
+    help: 'ask the approvers, or do without',
+  },
+  content_blocked: {
+    status: 403,
+    meaning: 'a guardrail or a hook blocked the request or its answer',
+    help: 'remove what the message names',
+  },
+  hook_failed: {
+    status: 503,
+    meaning: 'a hook that must agree did not answer',
+    help: 'try again; the operator finds the cause in the log',
   },
   model_missing: {
     status: 400,
@@ -122,6 +187,12 @@ export const REASONS = {
     status: 404,
     meaning: 'the provider object (response, file, batch …) is unknown or belongs to another caller',
     help: 'use an id that you created through Postern',
+  },
+  stored_input_refused: {
+    status: 403,
+    meaning:
+      'the body names storage (`gs://`, `s3://`, a data store) to be read with other rights than the caller’s',
+    help: 'send the content itself, or ask an admin to list the address in `allow_stored_inputs`',
   },
   key_missing: {
     status: 503,
@@ -177,8 +248,12 @@ export const REASONS = {
 export type ReasonCode = keyof typeof REASONS;
 
 export interface RefusedOptions extends AppErrorOptions {
+  /** Whole seconds until it makes sense to try again. */
+  readonly retryAfterSec?: number;
   /** The policy rule that decided; for the record, never for the caller. */
   readonly rule?: string;
+  /** What an admin is told instead: it names addresses, which are the operator's (DESIGN section 12). */
+  readonly forAdmin?: string;
   /** Where the case decides: 401 instead of 403 if a token could be presented. Default: the code's own. */
   readonly status?: number;
 }
@@ -187,12 +262,21 @@ export interface RefusedOptions extends AppErrorOptions {
 export class Refused extends AppError<ReasonCode> {
   readonly rule: string | null;
   readonly status: number;
+  readonly retryAfterSec: number | null;
+  readonly #forAdmin: string | null;
 
   constructor(code: ReasonCode, message: string, options: RefusedOptions = {}) {
     super(code, message, options);
     this.name = 'Refused';
     this.rule = options.rule ?? null;
     this.status = options.status ?? REASONS[code].status;
+    this.retryAfterSec = options.retryAfterSec ?? null;
+    this.#forAdmin = options.forAdmin ?? null;
+  }
+
+  /** The message for somebody with these roles; null is a stranger. */
+  messageFor(roles: ReadonlySet<string> | null): string {
+    return roles?.has('admin') === true ? (this.#forAdmin ?? this.message) : this.message;
   }
 
   get help(): string {

@@ -22,16 +22,19 @@ function startResults(): { readonly relay: Relay; readonly res: ServerResponse; 
   const relay = new Relay({
     res,
     requestId: 'req_1',
-    createMeter: (contentType) =>
-      createMeter('openai_files', { streamed: false, contentType, isBatchResults: true }),
+    format: {
+      createMeter: (contentType) =>
+        createMeter('openai_files', { streamed: false, contentType, isBatchResults: true }),
+      renderStreamError: () => Buffer.alloc(0),
+      refuse: () => {},
+    },
     transform: null,
+    rules: null,
     streamed: false,
     readsOn: true,
     readerIdleMs: 20,
-    renderStreamError: () => Buffer.alloc(0),
-    refuse: () => {},
     captureMaxBytes: 0,
-    monotonicMs: () => 0,
+    clock: { monotonicMs: () => 0 },
   });
   relay.begin(source);
   relay.head(200, ['content-type', 'application/octet-stream']);

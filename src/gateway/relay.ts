@@ -4,8 +4,11 @@
  * this knows of formats it is given; what it learns is an `Answer`.
  */
 import type { ServerResponse } from 'node:http';
+import type { Clock } from '../base/clock.ts';
 import type { Meter, MeterResult } from '../llm/index.ts';
 import type { Outcome } from '../store/index.ts';
+import { AnswerWriter } from './answer-writer.ts';
+import type { Inspection } from './governing/inspection.ts';
 import { Refused, type ReasonCode } from './reasons.ts';
 import { PROXIED_HEADERS, filterAnswerHeaders, type RawHeaders } from './response-headers.ts';
 
@@ -43,30 +46,59 @@ export interface Answer {
   readonly contentType: string | null;
 }
 
+/** What a relay does not know of an answer: its format, and how a refusal is worded. */
+export interface AnswerFormat {
+  /** Asked when the answer's content type is known. */
+  createMeter(contentType: string | null): Meter;
+  /** Error event of the stream's format, for an answer that has begun. */
+  renderStreamError(refused: Refused): Buffer;
+  /** Answers a failure before the first byte. */
+  refuse(refused: Refused): void;
+}
+
+/** Rules and budgets, as far as an answer meets them. */
+export interface AnswerRules {
+  /** Postern's own headers, a flat list. */
+  readonly headers: readonly string[];
+  /** Whether `inspect` is to be asked: else a successful answer passes unread. */
+  readonly inspects: boolean;
+  /** Asked once the head of a successful answer is known; null where its format needs none. */
+  inspect(contentType: string | null, isPlain: boolean): Inspection | null;
+  /** Whether the budget lets the stream go on, by what the meter has seen. */
+  mayGoOn(meter: Meter): boolean;
+  /** The answer is kept whole, whatever the capture mode, for those who are told of it. */
+  readonly keepsAnswer: boolean;
+  /** Nobody waits any more for what is decided about this answer. */
+  gone(): void;
+}
+
 export interface RelayOptions {
   readonly res: ServerResponse;
   readonly requestId: string;
-  /** Made when the answer's content type is known. */
-  readonly createMeter: (contentType: string | null) => Meter;
+  readonly format: AnswerFormat;
   readonly transform: StreamTransform | null;
+  /** What governs the answer; null where nothing does. */
+  readonly rules: AnswerRules | null;
   /** The caller asked for a stream: an answer that ends before its format's end is an error. */
   readonly streamed: boolean;
   /** What the answer says is metered to its end, also if the caller leaves. Default false. */
   readonly readsOn?: boolean;
-  /** Error event of the stream's format, for an answer that has begun. */
-  readonly renderStreamError: (refused: Refused) => Buffer;
-  /** Answers a failure before the first byte. */
-  readonly refuse: (refused: Refused) => void;
   /** A caller that reads nothing for this long while bytes wait for it is cut off: it holds a connection of the provider. */
   readonly readerIdleMs: number;
   /** Bytes of the answer kept for the record; 0 keeps none. */
   readonly captureMaxBytes: number;
-  readonly monotonicMs: () => number;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
 }
+
+const NOTHING_CAPTURED: readonly Buffer[] = [];
+const EMPTY = Buffer.alloc(0);
+/** While a call waits for a person. Proxies and clients give up on a silent stream after 30 s and more. */
+const KEEP_ALIVE_MS = 10_000;
 
 /** Receives an answer and relays it; `done` settles when the caller has it all, or never will. */
 export class Relay {
   readonly #options: RelayOptions;
+  readonly #writer: AnswerWriter;
   readonly #sentMark: number;
   readonly done: Promise<Answer>;
   #resolve: (answer: Answer) => void = () => {};
@@ -79,18 +111,26 @@ export class Relay {
   #readerTimer: NodeJS.Timeout | null = null;
   #waitedForReaderMs = 0;
   #responseBytes = 0;
-  #captured: Buffer[] = [];
+  #captured: Buffer[] | null = null;
   #capturedBytes = 0;
   #captureTruncated = false;
   #contentType: string | null = null;
   #isEventStream = false;
   #settled = false;
+  #inspection: Inspection | null = null;
+  /** The head of an answer that is checked whole. */
+  #heldHead: readonly string[] | null = null;
+  #isHolding = false;
+  #keepAliveTimer: NodeJS.Timeout | null = null;
+  /** The provider has ended, and what it sent waits for a decision. */
+  #hasEnded = false;
   /** The caller has left; the rest is read for the meter. */
   #isReadingOn = false;
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#sentMark = options.monotonicMs();
+    this.#writer = new AnswerWriter(options.res);
+    this.#sentMark = options.clock.monotonicMs();
     this.done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -113,19 +153,28 @@ export class Relay {
   /** Status and headers of the answer. */
   head(status: number, rawHeaders: RawHeaders): void {
     if (this.#settled) return;
-    const { res } = this.#options;
-    this.#firstByteMark = this.#options.monotonicMs();
+    this.#firstByteMark = this.#options.clock.monotonicMs();
     this.#upstreamStatus = status;
     const isSuccess = status < 400;
-    const answer = filterAnswerHeaders(rawHeaders, this.#options.transform === null || !isSuccess);
+    const { rules } = this.#options;
+    const isInspected = rules !== null && rules.inspects && status < 300;
+    const keepsLength = (this.#options.transform === null && !isInspected) || !isSuccess;
+    const answer = filterAnswerHeaders(rawHeaders, keepsLength);
     this.#contentType = answer.contentType;
     // Compressed though nobody asked for it: passed as it is, since no event of ours can stand within it.
     const isPlain = answer.contentEncoding === null || answer.contentEncoding === 'identity';
     this.#isEventStream = this.#options.streamed && isSuccess && isPlain;
-    this.#meter = this.#options.createMeter(answer.contentType);
+    this.#meter = this.#options.format.createMeter(answer.contentType);
     this.#status = status;
     answer.headers.push(...PROXIED_HEADERS, 'x-postern-request-id', this.#options.requestId);
-    res.writeHead(status, answer.headers);
+    if (rules !== null) answer.headers.push(...rules.headers);
+    if (isInspected) this.#inspection = rules.inspect(answer.contentType, isPlain);
+    if (this.#inspection?.isWhole === true) {
+      this.#heldHead = answer.headers;
+      this.#stopAtFault(this.#inspection);
+      return;
+    }
+    this.#writer.head(status, answer.headers, keepsLength && answer.contentLength !== null);
   }
 
   /** Bytes of the answer. */
@@ -134,7 +183,55 @@ export class Relay {
     this.#meter?.push(chunk);
     if (this.#isReadingOn) return;
     const out = this.#activeTransform()?.push(chunk) ?? chunk;
+    if (this.#inspection !== null) return this.#inspect(this.#inspection, out);
     if (out.length > 0) this.#write(out);
+    this.#cutIfSpent();
+  }
+
+  #cutIfSpent(): void {
+    const { rules } = this.#options;
+    if (rules === null || this.#meter === null || this.#settled || rules.mayGoOn(this.#meter)) return;
+    this.fail(new Refused('budget_exhausted', 'the budget was spent while the answer came'), 'gateway_error');
+  }
+
+  #inspect(inspection: Inspection, chunk: Buffer): void {
+    const out = inspection.push(chunk);
+    // What came in the piece that stops the answer is not sent: a guardrail may have emptied it.
+    if (this.#stopAtFault(inspection)) return;
+    if (out.length > 0) this.#write(out);
+    this.#cutIfSpent();
+    this.#waitWhileHeld(inspection);
+  }
+
+  #stopAtFault({ stop }: Inspection): boolean {
+    if (stop === null || this.#settled) return this.#settled;
+    this.fail(stop, 'gateway_error');
+    return true;
+  }
+
+  /** What comes meanwhile is read on, so that further calls are decided at the same time. */
+  #waitWhileHeld(inspection: Inspection): void {
+    if (this.#isHolding || this.#settled || inspection.held === null) return;
+    this.#isHolding = true;
+    this.#keepAliveTimer ??= setInterval(() => {
+      const sign = inspection.keepAlive();
+      if (sign.length > 0 && this.#pausedMark === null) this.#write(sign);
+    }, KEEP_ALIVE_MS);
+    void inspection.held.then(() => this.#onDecided(inspection));
+  }
+
+  #onDecided(inspection: Inspection): void {
+    this.#isHolding = false;
+    this.#stopKeepAlive();
+    if (this.#settled) return;
+    if (!inspection.isWhole) this.#inspect(inspection, EMPTY);
+    if (this.#isHolding || this.#settled || !this.#hasEnded) return;
+    this.#finish();
+  }
+
+  #stopKeepAlive(): void {
+    if (this.#keepAliveTimer !== null) clearInterval(this.#keepAliveTimer);
+    this.#keepAliveTimer = null;
   }
 
   /** The provider ended its answer in an orderly way, as far as HTTP tells. */
@@ -142,11 +239,32 @@ export class Relay {
     if (this.#settled) return;
     if (this.#isReadingOn) return this.#settle('client_abort', null, this.#meter?.finish() ?? null);
     const rest = this.#activeTransform()?.finish();
-    if (rest !== undefined && rest.length > 0) this.#write(rest);
+    const inspection = this.#inspection;
+    if (inspection !== null) {
+      if (rest !== undefined && rest.length > 0) this.#inspect(inspection, rest);
+      this.#hasEnded = true;
+      inspection.end();
+      this.#waitWhileHeld(inspection);
+      if (this.#isHolding || this.#settled) return;
+    } else if (rest !== undefined && rest.length > 0) this.#write(rest);
+    this.#finish();
+  }
+
+  #finish(): void {
+    const inspection = this.#inspection;
+    if (inspection !== null) {
+      const rest = inspection.finish();
+      if (this.#stopAtFault(inspection)) return;
+      if (this.#heldHead !== null) {
+        const head = [...this.#heldHead, 'content-length', String(rest.length)];
+        this.#writer.head(this.#status, head, true);
+      }
+      if (rest.length > 0) this.#write(rest);
+    }
     const meter = this.#meter?.finish() ?? null;
     if (this.#isEventStream && meter !== null && !meter.complete && meter.error === null) {
       const refused = new Refused('upstream_truncated', 'the stream of the provider ended before its end');
-      this.#options.res.end(this.#options.renderStreamError(refused));
+      this.#options.res.end(this.#options.format.renderStreamError(refused));
       return this.#settle('truncated', refused.code, meter);
     }
     this.#options.res.end();
@@ -166,9 +284,9 @@ export class Relay {
     const { res } = this.#options;
     if (!res.headersSent) {
       this.#status = refused.status;
-      this.#options.refuse(refused);
+      this.#options.format.refuse(refused);
     } else if (this.#isEventStream) {
-      res.end(this.#options.renderStreamError(refused));
+      res.end(this.#options.format.renderStreamError(refused));
     } else {
       // A plain answer with a part missing must not look whole.
       res.destroy();
@@ -185,18 +303,18 @@ export class Relay {
   #write(chunk: Buffer): void {
     this.#responseBytes += chunk.length;
     this.#capture(chunk);
-    if (this.#options.res.write(chunk) || this.#source === null) return;
+    if (this.#writer.write(chunk) || this.#source === null) return;
     if (this.#pausedMark === null) {
-      this.#pausedMark = this.#options.monotonicMs();
+      this.#pausedMark = this.#options.clock.monotonicMs();
       this.#source.pause();
-      this.#options.res.once('drain', () => this.#onDrain());
+      this.#writer.whenRoom(() => this.#onDrain());
       this.#readerTimer = setTimeout(() => this.#readerIsGone(), this.#options.readerIdleMs);
     }
   }
 
   #onDrain(): void {
     if (this.#pausedMark === null || this.#settled) return;
-    this.#waitedForReaderMs += this.#options.monotonicMs() - this.#pausedMark;
+    this.#waitedForReaderMs += this.#options.clock.monotonicMs() - this.#pausedMark;
     this.#pausedMark = null;
     this.#stopWaiting();
     this.#source?.resume();
@@ -209,12 +327,14 @@ export class Relay {
       return;
     }
     this.#capturedBytes += chunk.length;
-    this.#captured.push(chunk);
+    (this.#captured ??= []).push(chunk);
   }
 
   #stopWaiting(): void {
-    if (this.#readerTimer !== null) clearTimeout(this.#readerTimer);
+    if (this.#readerTimer === null) return;
+    clearTimeout(this.#readerTimer);
     this.#readerTimer = null;
+    this.#writer.stopWaiting();
   }
 
   /** No error event could be read by who does not read: the connection ends. */
@@ -254,6 +374,8 @@ export class Relay {
   #settle(outcome: Outcome, reason: ReasonCode | null, meter: MeterResult | null): void {
     this.#settled = true;
     this.#stopWaiting();
+    this.#stopKeepAlive();
+    this.#options.rules?.gone();
     this.#endUnread();
     this.#resolve({
       status: this.#status,
@@ -262,10 +384,10 @@ export class Relay {
       meter,
       sentMark: this.#sentMark,
       firstByteMark: this.#firstByteMark,
-      lastByteMark: this.#options.monotonicMs(),
+      lastByteMark: this.#options.clock.monotonicMs(),
       waitedForReaderMs: this.#waitedForReaderMs,
       responseBytes: this.#responseBytes,
-      captured: this.#captured,
+      captured: this.#captured ?? NOTHING_CAPTURED,
       captureTruncated: this.#captureTruncated,
       contentType: this.#contentType,
     });

@@ -12,9 +12,28 @@ import {
   isProxyHeader,
   TOKEN_PREFIX,
 } from '../identity/index.ts';
+import { rememberByName } from '../wire/header-names.ts';
 
 /** Decided anew for the provider's connection, or none of its business. */
-const NOT_FORWARDED = new Set([...HOP_BY_HOP_HEADERS, 'host', 'content-length', 'accept-encoding', 'origin']);
+const NOT_FORWARDED = new Set([
+  ...HOP_BY_HOP_HEADERS,
+  'host',
+  'content-length',
+  'content-encoding',
+  'accept-encoding',
+  'origin',
+]);
+
+/** What becomes of a header by its name alone. */
+type Fate = 'pass' | 'credential' | 'drop';
+
+function decideFate(lower: string): Fate {
+  if (NOT_FORWARDED.has(lower) || isPosternHeader(lower) || lower.startsWith('sec-fetch-')) return 'drop';
+  if (isProxyHeader(lower) || isOverrideHeader(lower)) return 'drop';
+  return isCallerCredential(lower) ? 'credential' : 'pass';
+}
+
+const fateOf = rememberByName(decideFate);
 
 /**
  * `keep` names one credential header (lower case) that passthrough lets by, or null.
@@ -25,10 +44,9 @@ export function forwardableHeaders(rawHeaders: readonly string[], keep: string |
   const named = connectionNamed(rawHeaders);
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? '';
-    const lower = name.toLowerCase();
-    if (NOT_FORWARDED.has(lower) || isPosternHeader(lower) || lower.startsWith('sec-fetch-')) continue;
-    if (isProxyHeader(lower) || named?.has(lower) === true) continue;
-    if ((lower !== keep && isCallerCredential(lower)) || isOverrideHeader(lower)) continue;
+    const fate = fateOf(name);
+    if (fate === 'drop' || named?.has(name.toLowerCase()) === true) continue;
+    if (fate === 'credential' && name.toLowerCase() !== keep) continue;
     const value = rawHeaders[i + 1] ?? '';
     if (!value.includes(TOKEN_PREFIX)) headers.push(name, value);
   }

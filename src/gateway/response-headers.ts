@@ -3,6 +3,8 @@
  * state, open origins or navigate in a browser that shares this address (DESIGN section 4).
  */
 
+import { rememberByName } from '../wire/header-names.ts';
+
 /** RFC 9110 section 7.6.1, and framing that our own server decides. */
 const HOP_BY_HOP = new Set([
   'connection',
@@ -58,6 +60,29 @@ export interface AnswerHeaders {
 
 export type RawHeaders = readonly (Buffer | string)[];
 
+/** What becomes of a header by its name: passed, read and passed, or left out. */
+type Fate = 'pass' | 'drop' | 'content-type' | 'content-encoding' | 'content-length';
+
+function decideFate(lower: string): Fate {
+  if (lower === 'content-type' || lower === 'content-encoding' || lower === 'content-length') return lower;
+  if (HOP_BY_HOP.has(lower) || UNSAFE.has(lower)) return 'drop';
+  return lower.startsWith('access-control-') || lower.startsWith('x-postern-') ? 'drop' : 'pass';
+}
+
+const fateOf = rememberByName(decideFate);
+
+/** What an answer's body is said to be; null where nothing is said. */
+export function mediaOf(raw: RawHeaders): Pick<AnswerHeaders, 'contentType' | 'contentEncoding'> {
+  let contentType: string | null = null;
+  let contentEncoding: string | null = null;
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const fate = fateOf(text(raw[i]));
+    if (fate === 'content-type') contentType = text(raw[i + 1]);
+    else if (fate === 'content-encoding') contentEncoding = text(raw[i + 1]);
+  }
+  return { contentType, contentEncoding };
+}
+
 /** Copies what may pass. `keepLength` is false where the body will be changed on its way. */
 export function filterAnswerHeaders(raw: RawHeaders, keepLength: boolean): AnswerHeaders {
   const headers: string[] = [];
@@ -67,15 +92,15 @@ export function filterAnswerHeaders(raw: RawHeaders, keepLength: boolean): Answe
   const named = connectionNamed(raw);
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = text(raw[i]);
+    const fate = fateOf(name);
+    if (fate === 'drop' || (named !== NONE && named.has(name.toLowerCase()))) continue;
     const value = text(raw[i + 1]);
-    const lower = name.toLowerCase();
-    if (HOP_BY_HOP.has(lower) || UNSAFE.has(lower) || named.has(lower)) continue;
-    if (lower.startsWith('access-control-') || lower.startsWith('x-postern-')) continue;
-    if (lower === 'content-type') contentType = value;
-    if (lower === 'content-encoding') contentEncoding = value;
-    if (lower === 'content-length') {
+    if (fate === 'content-type') contentType = value;
+    else if (fate === 'content-encoding') contentEncoding = value;
+    else if (fate === 'content-length') {
       contentLength = /^\d+$/.test(value) ? Number(value) : null;
-      if (!keepLength) continue;
+      // Beside chunks of ours, a length that cannot be read would be a second framing.
+      if (!keepLength || contentLength === null) continue;
     }
     headers.push(name, value);
   }

@@ -4,6 +4,7 @@ import { Secret } from '../../base/secret.ts';
 import {
   type GatewayDocument,
   type PolicySnapshot,
+  type ProviderEntry,
   type Problem,
   type SecretSource,
   type StoredGrantView,
@@ -224,25 +225,24 @@ export class FileDocuments implements Documents {
   async #offerKeys(document: GatewayDocument): Promise<readonly string[]> {
     const missing: string[] = [];
     const named = new Set<string>();
-    for (const { id, apiKey, baseUrl, authorization } of document.providers.values()) {
-      if (apiKey === null || apiKey.kind === 'vault' || baseUrl === null) continue;
+    for (const { id, what, key, origin, header } of keysOf(document)) {
       const source = `document:${id}`;
       named.add(source);
-      const found = await this.#resolveSecret(apiKey);
+      const found = await this.#resolveSecret(key);
       if (found.secret === null) {
-        missing.push(`the key of provider ${id} is missing: ${found.why}`);
+        missing.push(`the key of ${what} is missing: ${found.why}`);
         continue;
       }
       try {
         this.#options.vault.addFound(id, {
-          origin: baseUrl.origin,
-          header: authorization,
+          origin,
+          header,
           secret: found.secret,
           source,
         });
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
-        missing.push(`the key of provider ${id} cannot be used: ${error.message}`);
+        missing.push(`the key of ${what} cannot be used: ${error.message}`);
       }
     }
     for (const source of this.#offered) if (!named.has(source)) this.#options.vault.forgetFound(source);
@@ -267,5 +267,35 @@ export class FileDocuments implements Documents {
     } catch (error) {
       return { secret: null, why: `${source.path} cannot be read: ${describeError(error)}` };
     }
+  }
+}
+
+/** A key that a document holds or refers to, under its name in the vault. */
+interface DocumentKey {
+  readonly id: string;
+  readonly what: string;
+  readonly key: Exclude<SecretSource, { kind: 'vault' }>;
+  readonly origin: string;
+  readonly header: ProviderEntry['authorization'];
+}
+
+/** Of providers, and of hooks: what they are presented with and what signs. */
+function* keysOf(document: GatewayDocument): Generator<DocumentKey> {
+  for (const { id, apiKey, baseUrl, authorization } of document.providers.values()) {
+    if (apiKey === null || apiKey.kind === 'vault' || baseUrl === null) continue;
+    yield { id, what: `provider ${id}`, key: apiKey, origin: baseUrl.origin, header: authorization };
+  }
+  for (const { id, apiKey, signWith, url, authorization } of document.hooks.values()) {
+    const { origin } = new URL(url);
+    if (apiKey !== null && apiKey.kind !== 'vault')
+      yield { id: `hook:${id}`, what: `hook ${id}`, key: apiKey, origin, header: authorization };
+    if (signWith !== 'derived' && signWith.kind !== 'vault')
+      yield {
+        id: `hook:${id}/signing`,
+        what: `the signature of hook ${id}`,
+        key: signWith,
+        origin,
+        header: authorization,
+      };
   }
 }

@@ -9,6 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { describeError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { withMembers, type BodyFacts } from '../../llm/index.ts';
+import type { StoredInputs } from '../../llm/stored-inputs/index.ts';
 import type { ObjectReference } from '../ownership/object-references.ts';
 import { Refused } from '../reasons.ts';
 import { isRefusal, type BodyQuestion, type BodyRefusal } from './read-body-facts.ts';
@@ -20,6 +21,7 @@ export interface LargeBody {
   readonly body: Buffer;
   readonly facts: BodyFacts;
   readonly references: readonly ObjectReference[];
+  readonly storedInputs: StoredInputs;
 }
 
 export interface LargeBodies {
@@ -146,7 +148,8 @@ class ThreadReader implements LargeBodies {
     if (isRefusal(read)) waiting.reject(toRefusal(read));
     else {
       const body = Buffer.from(bytes);
-      waiting.resolve({ body, facts: withMembers(body, read.facts), references: read.references });
+      const { references, storedInputs } = read;
+      waiting.resolve({ body, facts: withMembers(body, read.facts), references, storedInputs });
     }
     this.#next();
   }

@@ -7,8 +7,10 @@ import {
   type PlainBodyFacts,
   type SurfaceMatch,
 } from '../../llm/index.ts';
+import type { StoredInputs } from '../../llm/stored-inputs/index.ts';
 import { REFERENCE_KEYS, type ObjectReference } from '../ownership/object-references.ts';
 import { referencesOf } from '../ownership/request-references.ts';
+import { storedInputsOf } from '../routing/stored-inputs.ts';
 import { Refused, toRefused, type ReasonCode } from '../reasons.ts';
 
 export interface BodyQuestion {
@@ -21,6 +23,8 @@ export interface BodyReading {
   readonly facts: PlainBodyFacts;
   /** The provider objects that it names. */
   readonly references: readonly ObjectReference[];
+  /** What it asks a cloud to read. */
+  readonly storedInputs: StoredInputs;
 }
 
 /** A refusal as plain data. */
@@ -43,7 +47,7 @@ export function readBodyFacts(body: Buffer, question: BodyQuestion): BodyReading
   try {
     const facts = bodyFacts(body, question);
     const references = referencesOf({ ...question, body, facts, references: null });
-    return { facts: toPlain(facts), references };
+    return { facts: toPlain(facts), references, storedInputs: storedInputsOf(body, facts) };
   } catch (error) {
     const { code, message, detail } = toRefused(error);
     return { code, message, detail };

@@ -35,6 +35,32 @@ test('every way to name a provider object in a body is found (DESIGN section 6)'
     ],
     [{ container: 'container_1' }, ['container:container_1']],
     [
+      {
+        contents: [
+          {
+            parts: [
+              {
+                functionResponse: {
+                  name: 'f',
+                  response: { file_id: 'its own' },
+                  parts: [
+                    { fileData: { fileUri: 'https://generativelanguage.googleapis.com/v1beta/files/f1' } },
+                  ],
+                },
+              },
+              {
+                function_response: {
+                  response: { file_id: 'its own' },
+                  parts: [{ file_data: { file_uri: 'files/f2' } }],
+                },
+              },
+            ],
+          },
+        ],
+      },
+      ['file:files/f1', 'file:files/f2'],
+    ],
+    [
       { messages: [{ content: [{ type: 'document', source: { type: 'file', file_id: 'file_3' } }] }] },
       ['file:file_3'],
     ],

@@ -132,6 +132,11 @@ export function findObjectReferences(body: unknown, keepsItems: boolean): Object
       if (OPAQUE_MEMBERS.has(name) || (isToolCall && name === 'input')) continue;
       collect(node, name, value, found);
       if (value === null || typeof value !== 'object') continue;
+      if (name === 'functionResponse' || name === 'function_response') {
+        // What the function said is its own; the files beside it are the provider's to open.
+        if ('parts' in value) stack.push(value.parts);
+        continue;
+      }
       if (ID_MEMBERS.has(name) || name === 'prompt' || name === 'audio') named.add(value);
       stack.push(value);
     }
@@ -148,7 +153,6 @@ const OPAQUE_MEMBERS = new Set([
   'arguments',
   'args',
   'json',
-  'functionResponse',
 ]);
 
 function isToolUse(node: object): boolean {

@@ -18,6 +18,8 @@ const MATCH: SurfaceMatch = {
   objectId: null,
 };
 
+const RULED = { buckets: [], hooks: [], guardrails: [], tools: { rules: [{}] } };
+
 function factsOf(body: Buffer): BodyFacts {
   const facts = readRequestBody(body, MATCH);
   assert.ok(!isBodyProblem(facts));
@@ -26,10 +28,17 @@ function factsOf(body: Buffer): BodyFacts {
 
 /** The code of the refusal, or null; only models that begin with `granted` are. */
 function refusal(kind: string, value: object): string | null {
-  const body = Buffer.from(JSON.stringify({ model: 'granted', ...value }));
-  const route = { provider: { id: 'p', kind } } as unknown as Route;
+  return refusalOf(kind, JSON.stringify({ model: 'granted', ...value }));
+}
+
+function refusalOf(kind: string, json: string): string | null {
+  const body = Buffer.from(json);
+  const route = { provider: { id: 'p', kind }, grant: { governance: null } } as unknown as Route;
   const access = {
-    grant: (_: string, model: string) => (model.startsWith('granted') ? {} : null),
+    grant: (_: string, model: string) => {
+      if (!model.startsWith('granted')) return null;
+      return { governance: model.startsWith('granted-ruled') ? RULED : null };
+    },
   } as unknown as Access;
   try {
     checkFurtherModels(route, { facts: factsOf(body), body }, access);
@@ -70,10 +79,30 @@ test('models of tools are granted one by one, at every kind of provider', () => 
   }
 });
 
+test('a tool that repeats its model is refused: parsers differ on which counts (RFC 8259 section 4)', () => {
+  for (const members of [
+    '"model":"other","model":"granted-2"',
+    '"model":"granted-2","model":"granted-2"',
+    String.raw`"\u006dodel":"other","model":"granted-2"`,
+  ])
+    assert.equal(
+      refusalOf('openai', `{"model":"granted","tools":[{"type":"image_generation",${members}}]}`),
+      'body_invalid',
+      members,
+    );
+  const two = '[{"type":"a","model":"granted-2"},{"type":"b","model":"granted-3"}]';
+  assert.equal(refusalOf('openai', `{"model":"granted","tools":${two}}`), null);
+});
+
 test('a batch takes no tool with a model of its own', async () => {
   const params = { model: 'granted', tools: [{ type: 'advisor', model: 'other' }] };
   const body = Buffer.from(JSON.stringify({ model: 'x', requests: [{ custom_id: '1', params }] }));
   await assert.rejects(readMessageBatch(body, factsOf(body)), /tool with a model of its own/);
   const line = Buffer.from(`${JSON.stringify({ custom_id: '1', body: params })}\n`);
   await assert.rejects(readBatchFile(line), /line 1 .*tool with a model of its own/);
+});
+
+test('a model under other rules is no fallback: the provider would change over unseen', () => {
+  assert.equal(refusal('openrouter', { models: ['granted-too'] }), null);
+  assert.equal(refusal('openrouter', { models: ['granted-too', 'granted-ruled'] }), 'model_not_available');
 });

@@ -6,8 +6,10 @@
  * model: OpenAI's `image_generation`, Anthropic's `advisor`.
  */
 import type { ProviderKind } from '../../policy/index.ts';
+import { repeatsMember } from '../ownership/repeated-members.ts';
 import type { LlmRequest } from '../steps/read-request.ts';
 import { Refused } from '../reasons.ts';
+import { carryOver } from './carry-over.ts';
 import type { Route, RouteQuestion } from './choose-route.ts';
 
 /** Kinds of servers behind which other gateways may stand; the others refuse what they do not know. */
@@ -22,30 +24,60 @@ export function checkFurtherModels(
   access: RouteQuestion['access'],
 ): void {
   if (request.facts === null) return;
-  const names = MAY_FALL_BACK.has(route.provider.kind) ? [...fallbackModels(request.facts)] : [];
-  for (const model of [...names, ...toolModels(request.facts, request.body)]) {
+  if (MAY_FALL_BACK.has(route.provider.kind)) {
+    const models = fallbackModels(request.facts);
+    checkGranted(models, route, access);
+    checkSameRules(models, route, access);
+  }
+  checkGranted(toolModels(request.facts, request.body), route, access);
+}
+
+function checkGranted(models: readonly string[], route: Route, access: RouteQuestion['access']): void {
+  for (const model of models) {
     if (access.grant(route.provider.id, model) !== null) continue;
     throw new Refused('model_not_available', `the model "${model.slice(0, 200)}" is not available to you`);
   }
 }
 
+/** The provider changes over unseen: what was decided and reserved for the first model must hold for the next. */
+function checkSameRules(models: readonly string[], route: Route, access: RouteQuestion['access']): void {
+  for (const model of models) {
+    const grant = access.grant(route.provider.id, model);
+    if (grant === null || model === route.model) continue;
+    const { keepsGuards, keepsReservation } = carryOver(route.grant, grant);
+    if (keepsGuards && keepsReservation) continue;
+    throw new Refused(
+      'model_not_available',
+      `other rules or budgets hold for "${model.slice(0, 200)}" than for the model that it would stand in for: ask for it by itself`,
+    );
+  }
+}
+
 type Facts = NonNullable<LlmRequest['facts']>;
 
-function* fallbackModels(facts: Facts): Generator<string> {
+function fallbackModels(facts: Facts): readonly string[] {
+  let models = NO_MODELS;
   for (const { key } of facts.members) {
     const member = key.toLowerCase();
-    if (!LISTS.has(member)) continue;
-    const value = facts.member(key);
-    if (value === null) continue;
-    // A stored set of settings of OpenRouter's, with models of its own.
-    if (member === 'preset') yield typeof value === 'string' ? `@preset/${value}` : refuse(member, 'a name');
-    else if (!Array.isArray(value)) refuse(member, 'a list of names');
-    else for (const item of value) yield typeof item === 'string' ? item : refuse(member, 'a list of names');
+    const value = LISTS.has(member) ? facts.member(key) : null;
+    if (value !== null) models = [...models, ...namesIn(member, value)];
   }
+  return models;
+}
+
+const NO_MODELS: readonly string[] = [];
+
+function namesIn(member: string, value: unknown): readonly string[] {
+  // A stored set of settings of OpenRouter's, with models of its own.
+  if (member === 'preset') return [typeof value === 'string' ? `@preset/${value}` : refuse(member, 'a name')];
+  if (!Array.isArray(value)) return refuse(member, 'a list of names');
+  return value.map((item: unknown) => (typeof item === 'string' ? item : refuse(member, 'a list of names')));
 }
 
 /** `"model"`, and an escape that could spell a letter of it. */
 const MODEL_MARKERS = [Buffer.from('"model"'), Buffer.from('\\u00')];
+
+const MODEL_MEMBER: ReadonlySet<string> = new Set(['model']);
 
 /** Models that tools of a body run; `facts` are of these bytes. Throws `body_invalid` for a model that is no name. */
 export function toolModels(facts: Facts, body: Buffer): readonly string[] {
@@ -56,6 +88,8 @@ export function toolModels(facts: Facts, body: Buffer): readonly string[] {
   if (!MODEL_MARKERS.some((marker) => bytes.includes(marker))) return [];
   const tools = facts.member('tools');
   if (!Array.isArray(tools)) return [];
+  if (repeatsMember(bytes, tools, MODEL_MEMBER))
+    throw new Refused('body_invalid', 'a tool of the body repeats its "model": give it once');
   return tools.flatMap((tool: unknown) => {
     if (tool === null || typeof tool !== 'object' || !('model' in tool)) return [];
     return typeof tool.model === 'string' ? [tool.model] : refuse('tools[].model', 'a name');

@@ -5,7 +5,13 @@
  * preference that speaks the format and of which the caller may use any model; among equals, one
  * that is known by its address comes before a merely compatible one, then the document's order.
  */
-import type { Access, ModelGrant, PolicySnapshot, Provider } from '../../policy/index.ts';
+import {
+  joinGovernance,
+  type Access,
+  type ModelGrant,
+  type PolicySnapshot,
+  type Provider,
+} from '../../policy/index.ts';
 import type { OwnedObject } from '../../store/index.ts';
 import { Refused } from '../reasons.ts';
 import type { Route } from './choose-route.ts';
@@ -66,12 +72,18 @@ export function grantOfModels(
   return joinGrants(grants);
 }
 
-/** What holds for several models at once: the capture of the most private. Null for none. */
+/** What holds for several models at once: every rule of each, the capture of the most private. Null for none. */
 export function joinGrants(grants: readonly ModelGrant[]): ModelGrant | null {
   const [first, ...rest] = grants;
   if (first === undefined) return null;
   const capture = rest.reduce((found, grant) => morePrivate(found, grant.capture), first.capture);
-  return { ...first, capture };
+  if (rest.length === 0) return first;
+  return { ...first, capture, governance: joinGovernance(grants.map(({ governance }) => governance)) };
+}
+
+/** What may be kept of an exchange for which another model was tried before. */
+export function withCaptureOf(grant: ModelGrant, other: Pick<ModelGrant, 'capture'>): ModelGrant {
+  return { ...grant, capture: morePrivate(grant.capture, other.capture) };
 }
 
 const PRIVACY: Readonly<Record<ModelGrant['capture'], number>> = { full: 0, metadata: 1, none: 2 };
@@ -95,7 +107,12 @@ function grantOfProvider({ policy, access }: ObjectRouteQuestion, provider: Prov
   const listed = policy.listModels().filter((candidate) => candidate.provider.id === provider.id);
   const names = new Set([...listed.map(({ model }) => model), ...provider.models]);
   const grants = [...names].map((model) => access.grant(provider.id, model));
-  return joinGrants(grants.filter((grant) => grant !== null));
+  const held = grants.filter((grant) => grant !== null);
+  const joined = joinGrants(held);
+  if (joined === null || joined.governance === null) return joined;
+  // What no model is asked for is not counted against the budgets of all of them.
+  const buckets = held[0]?.governance?.buckets ?? [];
+  return { ...joined, governance: { ...joined.governance, buckets } };
 }
 
 function toRoute(provider: Provider, grant: ModelGrant, model: string): Route {

@@ -19,16 +19,9 @@ import type { GatewayParts } from '../ports.ts';
 import { Refused, toRefused } from '../reasons.ts';
 import type { Answer, Relay } from '../relay.ts';
 import type { RawHeaders } from '../response-headers.ts';
-import {
-  createRelay,
-  noteResult,
-  prepare,
-  relayed,
-  toUpstreamInput,
-  toUpstreamRefusal,
-  type ForwardInput,
-} from './forward.ts';
+import { createRelay, relayed, type ForwardInput } from './forward.ts';
 import type { LlmRequest } from './read-request.ts';
+import { prepare, toUpstreamInput, toUpstreamRefusal } from './upstream-input.ts';
 
 /** Bytes of one answer that is read whole. A page of 1,000 files is about 300 kB. */
 const ANSWER_MAX_BYTES = 16 * 1024 * 1024;
@@ -47,19 +40,17 @@ export function isReadWhole(request: LlmRequest): boolean {
 }
 
 /** Throws `Refused` before anything was sent. */
-export async function answerObjects(parts: GatewayParts, input: ForwardInput): Promise<Answer> {
+export function answerObjects(parts: GatewayParts, input: ForwardInput): Promise<Answer> {
   const { active, route, request } = input;
   active.route = { keyId: route.key?.id ?? null, provider: route.provider.id, model: route.model };
   const isList = objectOperation(request) === 'list';
   const question = isList ? checkedQuestion(parts, input) : null;
   const relay = createRelay(parts, input, null);
-  const answer = await relayed(active, relay, () => {
+  return relayed(active, relay, () => {
     const sent =
       question === null ? sendOne(parts, input, relay) : sendList(parts, input, { relay, question });
     sent.catch((error: unknown) => relay.fail(toRefused(error), 'upstream_failed'));
   });
-  noteResult(parts, input, answer);
-  return answer;
 }
 
 /** A list's place is named by an object, which must be the caller's like every other. */

@@ -47,16 +47,17 @@ export function learnObjects(parts: GatewayParts, input: LearnInput): void {
 }
 
 function madeObjects(input: LearnInput): readonly NamedObject[] {
-  const { request, answer } = input;
+  const { request, route, answer } = input;
+  // Ids in the provider's own words, under which the caller's format finds nothing.
+  if (route.translatesTo !== null) return [];
   const named = answer.meter?.objects ?? [];
   const { format, objectKind } = request.match;
   if (objectKind !== undefined) return named.filter((object) => isMade(input, object));
   const kinds = MADE_BY_ANSWERS[format];
-  if (kinds === undefined) return [];
+  const made = kinds === undefined ? [] : withBareResponse(named, input);
+  if (kinds === undefined || made.length === 0) return [];
   const isStored = request.facts?.member('store') !== false;
-  return withBareResponse(named, input).filter(
-    ({ kind }) => kinds.has(kind) && (isStored || !STORED.has(kind)),
-  );
+  return made.filter(({ kind }) => kinds.has(kind) && (isStored || !STORED.has(kind)));
 }
 
 /** A stream that was left early named its response at the beginning only. */

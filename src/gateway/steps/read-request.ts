@@ -1,10 +1,12 @@
 /** The route, the labels and the body of a request, checked as far as every format allows. */
 import { isSurfaceMiss, matchSurface, type BodyFacts, type SurfaceMatch } from '../../llm/index.ts';
+import type { StoredInputs } from '../../llm/stored-inputs/index.ts';
 import type { TrackedExchange } from '../active.ts';
 import type { Exchange } from '../exchange.ts';
 import { bodyFacts } from '../large-bodies/read-body-facts.ts';
 import type { ObjectReference } from '../ownership/object-references.ts';
 import type { GatewayParts } from '../ports.ts';
+import { contentCodingOf, decodeBody, type ContentCoding } from '../decode-body.ts';
 import { readBody } from '../read-body.ts';
 import { Refused, type ReasonCode } from '../reasons.ts';
 import { readLabels, type Labels } from '../sessions/labels.ts';
@@ -19,6 +21,8 @@ export interface LlmRequest {
   readonly facts: BodyFacts | null;
   /** The objects that it names, where they were found with the facts; null: nobody has looked yet. */
   readonly references: readonly ObjectReference[] | null;
+  /** What it asks a cloud to read, where it was found with the facts; null: nobody has looked yet. */
+  readonly storedInputs: StoredInputs | null;
   /** From the path or the body; null where the route is about an object, not a model. */
   readonly requestedModel: string | null;
   readonly streamed: boolean;
@@ -63,43 +67,67 @@ export function matchRoute(exchange: Exchange): SurfaceMatch {
   return found;
 }
 
-export async function readLlmRequest(
+/** Throws `encoding_unsupported`; rejects as `readBody` does, and with what is wrong with the body. */
+export function readLlmRequest(
   parts: GatewayParts,
   exchange: Exchange,
   match: SurfaceMatch,
   active: TrackedExchange,
 ): Promise<LlmRequest> {
   const { req } = exchange;
-  const encoding = req.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity') {
-    throw new Refused(
-      'encoding_unsupported',
-      `the body has content-encoding "${encoding}", which is not accepted`,
-    );
-  }
-  const body = await readBody(req, {
-    maxBytes: parts.limits.bodyMaxBytes,
-    budget: parts.bodyBudget,
-    active,
-  });
+  const coding = contentCodingOf(req);
+  const limits = { maxBytes: parts.limits.bodyMaxBytes, budget: parts.bodyBudget, active };
+  return readBody(req, limits, (body) =>
+    coding === null || body.length === 0
+      ? readWhole(parts, exchange, match, body)
+      : readDecoded(parts, exchange, match, { body, coding }),
+  );
+}
+
+/** What stays taken from the budget is the decoded body, which is the request's. */
+async function readDecoded(
+  parts: GatewayParts,
+  exchange: Exchange,
+  match: SurfaceMatch,
+  { body, coding }: { readonly body: Buffer; readonly coding: ContentCoding },
+): Promise<LlmRequest> {
+  const { bodyBudget: budget, limits } = parts;
+  const decoded = await decodeBody(body, coding, { maxBytes: limits.bodyMaxBytes, budget });
   // Kept, because an array that went to another thread has no length any more.
-  const size = body.length;
+  const size = decoded.length;
   try {
-    const question = { match, contentType: exchange.req.headers['content-type'] ?? null };
-    if (size > parts.largeBodies.fromBytes)
-      return toLlmRequest(exchange, match, await parts.largeBodies.read(body, question));
-    const facts = size === 0 ? null : bodyFacts(body, question);
-    return toLlmRequest(exchange, match, { body, facts, references: null });
+    const request = await readWhole(parts, exchange, match, decoded);
+    budget.release(body.length);
+    return request;
   } catch (error) {
-    parts.bodyBudget.release(size);
+    budget.release(size);
     throw error;
   }
+}
+
+/** A promise only for a body that is so large that a thread reads it. */
+function readWhole(
+  parts: GatewayParts,
+  exchange: Exchange,
+  match: SurfaceMatch,
+  body: Buffer,
+): LlmRequest | Promise<LlmRequest> {
+  const question = { match, contentType: exchange.req.headers['content-type'] ?? null };
+  if (body.length > parts.largeBodies.fromBytes)
+    return parts.largeBodies.read(body, question).then((read) => toLlmRequest(exchange, match, read));
+  const facts = body.length === 0 ? null : bodyFacts(body, question);
+  return toLlmRequest(exchange, match, { body, facts, references: null, storedInputs: null });
 }
 
 function toLlmRequest(
   exchange: Exchange,
   match: SurfaceMatch,
-  { body, facts, references }: Pick<LlmRequest, 'body' | 'facts' | 'references'>,
+  {
+    body,
+    facts,
+    references,
+    storedInputs,
+  }: Pick<LlmRequest, 'body' | 'facts' | 'references' | 'storedInputs'>,
 ): LlmRequest {
   const requestedModel = match.model ?? facts?.model ?? defaultModel(match, facts);
   if (requestedModel === null && match.modelInBody) {
@@ -113,6 +141,7 @@ function toLlmRequest(
     body,
     facts,
     references,
+    storedInputs,
     requestedModel,
     streamed: (match.stream ?? facts?.stream ?? false) || readsStreamAgain(exchange, match),
     isBillable: !NOT_BILLED.has(match.format) && !NOT_BILLED_ACTIONS.has(match.action),

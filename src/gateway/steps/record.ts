@@ -3,12 +3,21 @@ import type { Caller } from '../../identity/index.ts';
 import { callerLabel } from '../../identity/index.ts';
 import type { Access } from '../../policy/index.ts';
 import type { SurfaceMatch, Usage } from '../../llm/index.ts';
-import type { CapturedBodies, CaptureMode, Outcome, RequestRow, UsageColumns } from '../../store/index.ts';
+import type {
+  CapturedBodies,
+  CaptureMode,
+  Outcome,
+  RequestRow,
+  RowDecision,
+  UsageColumns,
+} from '../../store/index.ts';
 import { elapsedUs, type Exchange } from '../exchange.ts';
 import type { Refused } from '../reasons.ts';
-import type { Answer } from '../relay.ts';
 import type { Route } from '../routing/choose-route.ts';
+import type { LlmAnswer } from './forward.ts';
 import type { LlmRequest } from './read-request.ts';
+import type { Budget } from './reserve.ts';
+import type { LlmRoute } from './route.ts';
 import type { Settlement } from './settle.ts';
 
 /** Monotonic marks between the steps; null where the exchange did not get that far. */
@@ -16,19 +25,26 @@ export interface Marks {
   readonly identified: number;
   bodyRead: number | null;
   decided: number | null;
+  /** Milliseconds that attempts took which failed, and the pauses after them. */
+  failedMs: number;
   ended: number;
 }
 
+/** What is known of an exchange at its end; null is what it did not come to. */
 export interface RecordInput {
   readonly exchange: Exchange;
   readonly caller: Caller;
   readonly access: Access | null;
   readonly match: SurfaceMatch | null;
   readonly request: LlmRequest | null;
-  readonly route: Route | null;
-  readonly keyId: string | null;
-  readonly answer: Answer | null;
+  readonly route: LlmRoute | null;
+  readonly answer: LlmAnswer | null;
   readonly settlement: Settlement | null;
+  /** What is reserved; null where no budget holds. */
+  readonly budget: Budget | null;
+  readonly decisions: readonly RowDecision[];
+  /** Of targets that were given up, where the rules differ. */
+  readonly earlierDecisions: readonly RowDecision[];
   readonly refused: Refused | null;
   readonly marks: Marks;
 }
@@ -60,7 +76,7 @@ export function toRequestRow(input: RecordInput): RequestRow {
     provider: route?.provider.id ?? null,
     // A route about an object names none.
     model: route === null || route.model === '' ? null : route.model,
-    keyId: input.keyId,
+    keyId: route?.key?.id ?? null,
     status: answer?.status ?? (exchange.res.headersSent ? (refused?.status ?? 0) : 0),
     outcome: answer?.outcome ?? outcomeOf(refused, exchange.res.headersSent),
     reason: answer?.reason ?? refused?.code ?? null,
@@ -69,6 +85,8 @@ export function toRequestRow(input: RecordInput): RequestRow {
     costState: settlement?.costState ?? 'free',
     estimated: settlement?.estimated ?? false,
     toolCalls: answer?.meter?.toolCalls ?? [],
+    decisions: decisionsOf(input),
+    savedNanoUsd: settlement?.savedNanoUsd ?? 0,
     stopReason: answer?.meter?.stopReason ?? null,
     responseId: answer?.meter?.responseId ?? null,
     identityUs: times.identityUs,
@@ -92,6 +110,28 @@ export function toRequestRow(input: RecordInput): RequestRow {
     responseBytes: answer?.responseBytes ?? 0,
     capture: captureOf(route),
   };
+}
+
+/** What was decided on the way, and the attempts before the one that answered. */
+function decisionsOf({ decisions, earlierDecisions, route, answer }: RecordInput): readonly RowDecision[] {
+  const attempts = route?.attempts.records ?? [];
+  const failed = answer === null ? attempts : attempts.slice(0, -1);
+  const isHit = answer?.isFromCache === true;
+  const to = route?.translatesTo ?? null;
+  if (failed.length === 0 && earlierDecisions.length === 0 && !isHit && to === null) return decisions;
+  const nobody = { rule: null, approvalId: null };
+  return [
+    ...earlierDecisions,
+    ...decisions,
+    ...failed.map(({ provider, model, outcome }): RowDecision => ({
+      about: 'attempt',
+      name: `${provider}/${model}`,
+      action: outcome,
+      ...nobody,
+    })),
+    ...(to === null ? [] : [{ about: 'translation', name: to, action: 'translated', ...nobody } as const]),
+    ...(isHit ? [{ about: 'cache', name: route?.provider.id ?? '', action: 'hit', ...nobody } as const] : []),
+  ];
 }
 
 /** The bodies to keep with a row, or null where the grant keeps none. */
@@ -146,13 +186,15 @@ function timings({ exchange, answer, marks }: RecordInput): Timings {
       totalUs,
     };
   }
-  const before = elapsedUs(decided, answer.sentMark);
+  const failedUs = Math.round(marks.failedMs * 1000);
+  const before = Math.max(0, elapsedUs(decided, answer.sentMark) - failedUs);
   const after = elapsedUs(answer.lastByteMark, marks.ended);
   return {
     identityUs,
     decisionUs,
-    firstByteUs: answer.firstByteMark === null ? null : elapsedUs(answer.sentMark, answer.firstByteMark),
-    upstreamUs: elapsedUs(answer.sentMark, answer.lastByteMark),
+    firstByteUs:
+      answer.firstByteMark === null ? null : elapsedUs(answer.sentMark, answer.firstByteMark) + failedUs,
+    upstreamUs: elapsedUs(answer.sentMark, answer.lastByteMark) + failedUs,
     ownUs: identityUs + decisionUs + before + after,
     totalUs,
   };

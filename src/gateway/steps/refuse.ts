@@ -1,5 +1,6 @@
 /** A refusal on its way to the caller: in the dialect of the route, with reason and request id. */
 import { renderRefusal, type Dialect, type SurfaceMatch } from '../../llm/index.ts';
+import type { Access } from '../../policy/index.ts';
 import type { Exchange } from '../exchange.ts';
 import { PROXIED_HEADERS } from '../response-headers.ts';
 import type { Refused } from '../reasons.ts';
@@ -9,6 +10,7 @@ export function refuse(
   exchange: Exchange,
   refused: Refused,
   match: Pick<SurfaceMatch, 'dialect'> | null,
+  access: Pick<Access, 'roles'> | null = null,
 ): void {
   const { res, req } = exchange;
   if (res.headersSent || res.destroyed) return;
@@ -16,9 +18,10 @@ export function refuse(
   const rendered = renderRefusal(dialect, {
     status: refused.status,
     code: refused.code,
-    message: refused.message,
+    message: refused.messageFor(access?.roles ?? null),
     requestId: exchange.id,
     help: refused.help,
+    ...(refused.retryAfterSec === null ? {} : { retryAfterSec: refused.retryAfterSec }),
   });
   const headers = [
     'content-type',

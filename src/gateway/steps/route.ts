@@ -1,6 +1,8 @@
 /** Step 3: provider, upstream model, grant and key for a request; and the objects it refers to are its caller's. */
 import type { Caller } from '../../identity/index.ts';
 import type { Access, PolicySnapshot } from '../../policy/index.ts';
+import type { Exchange } from '../exchange.ts';
+import type { TranslatedFormat } from '../../llm/translate/index.ts';
 import type { OwnedObject } from '../../store/index.ts';
 import type { ProviderKey } from '../../vault/index.ts';
 import { createsBatch, createsFile } from '../ownership/object-operation.ts';
@@ -12,7 +14,21 @@ import { Refused } from '../reasons.ts';
 import { routeBatch, routeCache, routeMessageBatch, type PlacedRoute } from '../routing/batch-route.ts';
 import { chooseRoute, type Route } from '../routing/choose-route.ts';
 import { checkFurtherModels } from '../routing/further-models.ts';
-import { routeToCollection, routeToObject, routesToCollection } from '../routing/object-route.ts';
+import { grantedTargets, type GrantedTarget } from '../routing/granted-targets.ts';
+import { checkStoredInputs } from '../routing/stored-inputs.ts';
+import {
+  routeToCollection,
+  routeToObject,
+  routesToCollection,
+  withCaptureOf,
+} from '../routing/object-route.ts';
+import { ownCredentialHeader, withinCredential } from '../routing/own-credential.ts';
+import { pickTargets, subjectOf, type PickedTargets } from '../routing/pick-target.ts';
+import { mustHaveKey, peekKey, selectKey, selectPinnedKey } from '../routing/provider-key.ts';
+import { callerTimeoutSec, createAttempts, type RequestAttempts } from '../routing/request-attempts.ts';
+import type { RetryPlan } from '../routing/retry.ts';
+import { stickyKey } from '../routing/sticky.ts';
+import { isTranslated, translationOf } from '../routing/translation-format.ts';
 import type { LlmRequest } from './read-request.ts';
 
 export interface LlmRoute extends Route {
@@ -24,9 +40,14 @@ export interface LlmRoute extends Route {
   readonly body: Buffer | null;
   /** Models that what is made here asks for: a batch, or the input file of one. Null elsewhere. */
   readonly models: readonly string[] | null;
+  /** The format that the request is put in; null where the provider speaks the caller's. */
+  readonly translatesTo: TranslatedFormat | null;
+  /** Over this target and those that may follow it. */
+  readonly attempts: RequestAttempts;
 }
 
 export interface RouteInput {
+  readonly exchange: Exchange;
   readonly policy: PolicySnapshot;
   readonly caller: Caller;
   readonly access: Access;
@@ -35,17 +56,135 @@ export interface RouteInput {
 
 /** Throws or rejects with `Refused`. A promise only where objects are concerned. */
 export function routeLlm(parts: GatewayParts, input: RouteInput): LlmRoute | Promise<LlmRoute> {
-  const { request, policy, access } = input;
+  const { request } = input;
   const references = referencesOf(request);
   if (references.length > 0 || request.requestedModel === null) return routeObjects(parts, input, references);
-  const route = chooseRoute({
+  const picked = pick(parts, input, request.requestedModel);
+  const [route] = picked.targets;
+  if (route === undefined) throw new Error('assertion failed: a granted model has a target');
+  const attempts = attemptsOver(parts, input, { picked, isPinned: false });
+  return {
+    provider: route.provider,
+    requestedModel: route.requestedModel,
+    model: route.model,
+    grant: route.grant,
+    isRenamed: route.isRenamed,
+    key: selectKey(parts, route.provider),
+    object: null,
+    body: null,
+    models: null,
+    translatesTo: translatesTo(route, request),
+    attempts,
+  };
+}
+
+/**
+ * The route of the next attempt. Rights may have been withdrawn since the first: throws `access_revoked`.
+ * The record is as private as the most private of the grants that were tried.
+ */
+export function rerouteLlm(parts: GatewayParts, { request, route, access, on }: RerouteInput): LlmRoute {
+  if (on === 'same') return route;
+  if (on === 'other_key') return { ...route, key: selectKey(parts, route.provider) };
+  const { target } = route.attempts;
+  const { provider, model, isRenamed } = target;
+  const now = access.grant(provider.id, model);
+  if (now === null)
+    throw new Refused('access_revoked', 'the right to the model was withdrawn while the request ran');
+  const grant = withCaptureOf(now, route.grant);
+  return {
+    ...route,
+    provider,
+    model,
+    isRenamed,
+    grant,
+    key: selectKey(parts, provider),
+    translatesTo: translatesTo(target, request),
+  };
+}
+
+function translatesTo({ format }: GrantedTarget, { match }: LlmRequest): TranslatedFormat | null {
+  return format !== match.format && isTranslated(format) ? format : null;
+}
+
+interface RerouteInput {
+  readonly request: LlmRequest;
+  readonly route: LlmRoute;
+  /** Of now. */
+  readonly access: Access;
+  readonly on: Extract<RetryPlan, { kind: 'retry' }>['on'];
+}
+
+/** What may serve the model, in the order to try. */
+function pick(parts: GatewayParts, input: RouteInput, requestedModel: string): PickedTargets<GrantedTarget> {
+  const { policy, access, request, caller } = input;
+  const { health, random } = parts;
+  const translateTo = policy.document.routing.translate ? translationOf(request.match) : undefined;
+  const granted = grantedTargets({
     policy,
     access,
-    requestedModel: request.requestedModel,
+    requestedModel,
     format: request.match.format,
+    ...(translateTo === undefined ? {} : { translateTo }),
   });
-  checkFurtherModels(route, request, access);
-  return { ...route, key: chooseKey(parts, route, []), object: null, body: null, models: null };
+  const candidates = granted.length === 1 ? granted : withKeys(parts, withinReach(input, granted));
+  const [only] = candidates;
+  if (only !== undefined && candidates.length === 1) checkInputs(only, input);
+  const servable = candidates.length === 1 ? candidates : thatMayServe(candidates, input);
+  return pickTargets({
+    candidates: servable,
+    route: policy.document.routing.routes.get(requestedModel) ?? null,
+    health,
+    stickyKey: servable.length === 1 ? null : stickyKey(caller.principal, request.labels.sessionId),
+    random,
+  });
+}
+
+/** A credential that the caller brought narrows where it may go. */
+function withinReach(
+  { exchange, caller }: RouteInput,
+  targets: readonly GrantedTarget[],
+): readonly GrantedTarget[] {
+  if (!targets.some(({ provider }) => provider.authMode === 'passthrough')) return targets;
+  return ownCredentialHeader(exchange, caller) === null ? targets : withinCredential(targets);
+}
+
+/** With the keys that they would be asked with; those that lack theirs only where all do. */
+function withKeys(parts: GatewayParts, targets: readonly GrantedTarget[]): readonly GrantedTarget[] {
+  const keyed = targets.map((target) => ({ ...target, keyId: peekKey(parts, target.provider) }));
+  const usable = keyed.filter(({ keyId, provider }) => keyId !== null || !mustHaveKey(parts, provider));
+  return usable.length === 0 ? keyed : usable;
+}
+
+/** Throws `Refused` for what the request names and this target may not be asked for. */
+function checkInputs(target: Route, { request, access }: RouteInput): void {
+  checkFurtherModels(target, request, access);
+  checkStoredInputs(target, request);
+}
+
+/** Throws what the first target was refused for if no other is left. */
+function thatMayServe(targets: readonly GrantedTarget[], input: RouteInput): readonly GrantedTarget[] {
+  const kept: GrantedTarget[] = [];
+  let refused: Refused | null = null;
+  for (const target of targets) {
+    try {
+      checkInputs(target, input);
+      kept.push(target);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      refused ??= error;
+    }
+  }
+  if (kept.length === 0 && refused !== null) throw refused;
+  return kept;
+}
+
+function attemptsOver(
+  parts: GatewayParts,
+  { policy, request, exchange }: RouteInput,
+  { picked, isPinned }: { readonly picked: PickedTargets<GrantedTarget>; readonly isPinned: boolean },
+): RequestAttempts {
+  const timeoutSec = callerTimeoutSec(exchange.req.headers['x-stainless-timeout']);
+  return createAttempts(parts, { policy, request, picked, isPinned, callerTimeoutSec: timeoutSec });
 }
 
 async function routeObjects(
@@ -60,10 +199,18 @@ async function routeObjects(
   const objects = await Promise.all(references.map((reference) => findOwn(parts, caller, reference)));
   const { body = null, models = file?.models ?? null, ...route } = await place(parts, input, objects);
   checkFurtherModels(route, request, input.access);
+  checkStoredInputs(route, request);
   const elsewhere = objects.find((object) => object.provider !== route.provider.id);
   if (elsewhere !== undefined) throw objectNotFound({ kind: elsewhere.kind, id: elsewhere.objectId });
   const object = request.match.objectId === null ? null : (objects[0] ?? null);
-  return { ...route, body, models, object, key: chooseKey(parts, route, pins(parts, input, route, objects)) };
+  const pinned = selectPinnedKey(parts, route.provider, pins(parts, input, route, objects));
+  const isPinned = pinned !== 'unpinned';
+  const key = isPinned ? pinned : selectKey(parts, route.provider);
+  // What an object is bound to has no other place.
+  const target = { ...route, format: request.match.format, keyId: key?.id ?? null };
+  const picked = { targets: [target], usable: parts.health.isUsable(subjectOf(target)) ? 1 : 0 };
+  const attempts = attemptsOver(parts, input, { picked, isPinned });
+  return { ...route, body, models, object, key, translatesTo: null, attempts };
 }
 
 async function findOwn(
@@ -142,18 +289,4 @@ function pins(
   return [...parts.owners.ownedBy(caller.principal, objectKind).values()]
     .filter(({ provider }) => provider === route.provider.id)
     .toReversed();
-}
-
-/** The key that an object was made with stays its key; else any usable one. */
-function chooseKey(parts: GatewayParts, route: Route, objects: readonly OwnedObject[]): ProviderKey | null {
-  const { provider } = route;
-  if (provider.kind === 'echo' || provider.authMode === 'none') return null;
-  const pinned = objects.find((object) => object.keyId !== null)?.keyId ?? null;
-  const { origin } = provider.baseUrl;
-  if (pinned === null) return parts.vault.select(provider.id, origin);
-  const key = parts.vault.selectById(pinned, origin);
-  if (key === null) {
-    throw new Refused('key_missing', 'the provider key with which this object was made is no longer usable');
-  }
-  return key;
 }

@@ -71,7 +71,7 @@ export interface BatchUsageQuestion {
 }
 
 /** What one model of a batch used and cost. */
-export interface BatchUsage extends Settlement {
+export interface BatchUsage extends Omit<Settlement, 'savedNanoUsd'> {
   readonly model: string | null;
 }
 

@@ -41,6 +41,7 @@ test('a whole answer costs what the provider reported', () => {
     estimated: false,
     costNanoUsd: 1000,
     costState: 'priced',
+    savedNanoUsd: 0,
   });
 });
 
@@ -51,7 +52,7 @@ test('a whole answer without usage is estimated from its sizes, and says so', ()
 });
 
 test('an abort and a cut stream are charged for what was produced (DESIGN section 3, step 8)', () => {
-  for (const outcome of ['client_abort', 'truncated'] as const) {
+  for (const outcome of ['client_abort', 'truncated', 'gateway_error'] as const) {
     const known = settled({
       outcome,
       usage: { inputTokens: 50, outputTokens: 1, cacheReadTokens: 40 },
