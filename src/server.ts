@@ -18,13 +18,18 @@ import {
   openState,
   type State,
 } from './composition/open-state.ts';
+import { openGoverning, type Governing } from './composition/governing.ts';
+import { openSimulations } from './composition/simulations.ts';
+import type { Simulations } from './gateway/simulate/index.ts';
+import type { Provider } from './policy/index.ts';
 import { openOutbound, type Outbound } from './composition/outbound.ts';
+import { openRouting, renderRouting, type Routing } from './composition/routing.ts';
 import { renderLoad } from './composition/load-metrics.ts';
 import { statedCapture } from './composition/stated-capture.ts';
 import { watchRevocations } from './composition/revocations.ts';
 import { findProviders, type FoundProvider, type OperatorSettings } from './config/index.ts';
 import { constantTimeEqual, sha256 } from './crypto/index.ts';
-import { createEventBus } from './events/index.ts';
+import { createEventBus, type EventBus } from './events/index.ts';
 import { openDocuments, type Documents } from './gateway/documents/index.ts';
 import {
   createActiveExchanges,
@@ -100,6 +105,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
 
   const prices = createPriceBook();
   const outbound = openOutbound({ settings, exact: local, ownAddresses });
+  const knownModels = ({ costBasis, kind }: Provider): readonly string[] =>
+    prices.knownModels(costBasis ?? kind);
   const documents = await openDocuments({
     store: state.store,
     tailnet: TAILNET,
@@ -109,9 +116,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     clock,
     logger,
     env: options.env,
-    knownModels: ({ costBasis, kind }) => prices.knownModels(costBasis ?? kind),
+    knownModels,
   });
-  const gateway = await createGateway({ options, state, documents, outbound, prices, clock, random });
   const doors = await openDoors({
     settings,
     store: state.store,
@@ -123,20 +129,86 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     random,
     logger,
   });
+  const events = createEventBus<PosternEvents>((error) =>
+    logger.error('an event listener failed', { error: String(error) }),
+  );
+  let consoleUrl = 'http://localhost/';
+  const governing = await openGoverning({
+    tailnet: TAILNET,
+    store: state.store,
+    keyring: state.keyring,
+    documents,
+    prices,
+    events,
+    settings,
+    outbound,
+    vault: state.vault,
+    hookHttp: outbound.fetchSmall,
+    peopleBehind: (tokenId) => ownersOf(doors, tokenId),
+    consoleUrl: () => consoleUrl,
+    clock,
+    random,
+    logger,
+  });
+  const gateway = await createGateway({
+    options,
+    state,
+    documents,
+    outbound,
+    prices,
+    events,
+    governing,
+    clock,
+    random,
+  });
   const stopWatching = watchRevocations({
+    approvals: governing.approvals,
+    tailnet: TAILNET,
     active: gateway.active,
     doors,
     vault: state.vault,
     documents,
     clock,
   });
-  const parts = { options, state, documents, gateway, doors, outbound, found, stopWatching };
+  const parts = {
+    options,
+    state,
+    documents,
+    governing,
+    simulations: openSimulations({
+      tailnet: TAILNET,
+      ownsFile: settings.config !== null,
+      store: state.store,
+      documents,
+      found,
+      knownModels,
+      prices,
+      doors,
+      canTranslate: () => false,
+      clock,
+      random,
+    }),
+    gateway,
+    doors,
+    outbound,
+    found,
+    stopWatching,
+    onConsole: (url: string) => {
+      consoleUrl = url;
+    },
+  };
   try {
     return await serve(parts);
   } catch (error) {
     await closeParts(parts);
     throw error;
   }
+}
+
+/** Who else may be behind a token: nobody decides about their own call through one. */
+function ownersOf({ tokens }: Doors, tokenId: string): readonly string[] {
+  const token = tokens.get(tokenId);
+  return token === null ? [] : [token.owner, token.createdBy];
 }
 
 function offerFoundKey({ vault }: State, { id, baseUrl, header, secret, envName }: FoundProvider): void {
@@ -164,6 +236,8 @@ interface GatewayInput {
   readonly documents: Documents;
   readonly outbound: Outbound;
   readonly prices: PriceBook;
+  readonly events: EventBus<PosternEvents>;
+  readonly governing: Governing;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -171,6 +245,7 @@ interface GatewayInput {
 async function createGateway(input: GatewayInput): Promise<ServerGateway> {
   const { options, state, documents, outbound, prices, clock, random } = input;
   const { settings, logger } = options;
+  const routing = openRouting({ policy: documents, clock, random, logger });
   const recorder = createRecorder({ sink: state.store, clock, logger, spillFile: state.spillFile });
   return {
     clock,
@@ -200,9 +275,11 @@ async function createGateway(input: GatewayInput): Promise<ServerGateway> {
     prices,
     owners: await loadOwners(state.store, TAILNET, logger),
     recorder,
-    events: createEventBus<PosternEvents>((error) =>
-      logger.error('an event listener failed', { error: String(error) }),
-    ),
+    events: input.events,
+    governing: input.governing.parts,
+    health: routing.health,
+    cache: routing.cache,
+    routing,
     active: createActiveExchanges(),
     bodyBudget: createBodyBudget(BODIES_HELD_MAX_BYTES),
     largeBodies: createLargeBodies({ logger }),
@@ -214,6 +291,7 @@ async function createGateway(input: GatewayInput): Promise<ServerGateway> {
 
 interface ServerGateway extends GatewayParts {
   readonly recorder: ReturnType<typeof createRecorder>;
+  readonly routing: Routing;
   readonly largeBodies: LargeBodies;
 }
 
@@ -221,11 +299,15 @@ interface ServeInput {
   readonly options: StartOptions;
   readonly state: State;
   readonly documents: Documents;
+  readonly governing: Governing;
+  readonly simulations: Simulations;
   readonly gateway: ServerGateway;
   readonly doors: Doors;
   readonly outbound: Outbound;
   readonly found: readonly FoundProvider[];
   readonly stopWatching: () => void;
+  /** The address of the pages is known once the listeners are open. */
+  readonly onConsole: (url: string) => void;
 }
 
 async function serve(input: ServeInput): Promise<RunningServer> {
@@ -238,6 +320,7 @@ async function serve(input: ServeInput): Promise<RunningServer> {
     clock: gateway.clock,
     logger: options.logger,
   });
+  input.onConsole(listeners.consoleUrl);
   const { api, claimUrl } = await createServerApi(input, listeners);
   const storedGrants = options.settings.config === null ? await input.state.store.listGrants() : [];
   listeners.serve(
@@ -283,9 +366,10 @@ function sourceOf(id: string, found: readonly FoundProvider[]): string {
 }
 
 async function createServerApi(
-  { options, state, documents, gateway, doors }: ServeInput,
+  input: ServeInput,
   listeners: OpenListeners,
 ): Promise<{ readonly api: Api; readonly claimUrl: string | null }> {
+  const { options, state, documents, gateway, governing, doors } = input;
   const { adminToken: given } = options.settings;
   const adminToken = given === null ? null : sha256(Buffer.from(given.reveal()));
   const pricing = gateway.prices.pricing(gateway.clock.now()).map((entry) => ({ ...entry, model: entry.id }));
@@ -303,11 +387,19 @@ async function createServerApi(
     isBreakGlass: (text) => adminToken !== null && constantTimeEqual(sha256(Buffer.from(text)), adminToken),
     vault: state.vault,
     tokens: doors.tokens,
+    jwtDenials: doors.jwtDenials,
+    approvals: governing.apiApprovals,
+    budgets: governing.apiBudgets,
+    openExchanges: () => gateway.active.open(),
+    simulations: input.simulations,
     pricing: () => pricing,
     models: (caller) => gateway.models.list(documents.current().accessOf(caller)),
     recorder: gateway.recorder,
     bus: gateway.events,
-    moreMetrics: () => renderLoad(gateway.active.count, gateway.bodyBudget.heldBytes),
+    routing: { circuits: () => gateway.health.states(), cache: () => gateway.cache.stats() },
+    moreMetrics: () =>
+      renderLoad(gateway.active.count, gateway.bodyBudget.heldBytes) +
+      renderRouting(gateway.health.states(), gateway.cache.stats()),
     mayMintRunToken: (caller) => process.platform !== 'linux' && caller.door === 'local',
     announce: options.announce,
     onRevoked: (listener) =>
@@ -334,12 +426,15 @@ async function close(input: ServeInput, listeners: OpenListeners, api: Api, drai
 async function closeParts(input: ServeInput): Promise<void> {
   const { state, documents, gateway, doors, outbound } = input;
   input.stopWatching();
+  input.simulations.close();
   documents.close();
   await doors.close();
   await outbound.upstreams.close({ abort: true });
+  gateway.routing.close();
   await gateway.largeBodies.close();
   await gateway.owners.flush();
   await gateway.recorder.close();
+  await input.governing.close();
   await state.store.close();
 }
 

@@ -7,7 +7,6 @@ import { Secret } from '../base/secret.ts';
 import { ApiError, problemOf } from './errors.ts';
 import { describeRouter } from './describe.ts';
 import type { ApiDependencies, RequestContext } from './ports.ts';
-import { finishedRequest } from './posted-events.ts';
 import { createPresenceSessions } from './presence/sessions.ts';
 import { createRouter, type RegisteredRoute } from './router.ts';
 import { addRoutes } from './routes/all.ts';
@@ -49,10 +48,8 @@ export function createApi(deps: ApiDependencies): Api {
   const sessions = createPresenceSessions(deps);
   const router = createRouter({ deps, sessions, contextOf: (incoming) => contexts.get(incoming) });
   const { claim, metrics, events } = addRoutes(router, deps, sessions);
-  const unsubscribe = deps.bus.subscribe((name, event) => {
-    const row = finishedRequest(name, event);
-    if (row !== null) metrics.observe(row);
-  });
+  // By name: what nobody watches live is then not built at all.
+  const unsubscribe = deps.bus.on('request.finished', (row) => metrics.observe(row));
   const listener = getRequestListener((request, env) => router.app.fetch(request, env), {
     // The process keeps its own Request and Response: the hot path must not meet other ones.
     overrideGlobalObjects: false,
@@ -101,12 +98,15 @@ const EXACT_PATHS: ReadonlySet<string> = new Set([
   '/',
   '/claim',
   '/presence',
+  '/approvals',
   '/healthz',
   '/readyz',
   '/metrics',
   '/api/providers',
+  '/api/quotas',
+  '/api/quotas/refill',
 ]);
-const PREFIXES = ['/api/v1/', '/aperture/', '/assets/'] as const;
+const PREFIXES = ['/api/v1/', '/aperture/', '/assets/', '/approvals/'] as const;
 
 /** `/api/hello` is a client's probe and the gateway's; the API's own paths are these and no others. */
 function isApiPath(path: string): boolean {

@@ -21,7 +21,14 @@ test('the document names every route but the pages, once, with its access and th
       (route) => `${route.method} ${route.path.replaceAll(/\{(\w+)\{[^}]*\}\}/g, '{$1}')}`,
     );
     assert.equal(new Set(routes).size, routes.length);
-    const pages = ['get /', 'get /claim', 'get /presence', 'get /assets/{name}'];
+    const pages = [
+      'get /',
+      'get /claim',
+      'get /presence',
+      'get /approvals',
+      'get /approvals/{id}',
+      'get /assets/{name}',
+    ];
     assert.deepEqual(
       [...documented.keys()].toSorted(),
       routes.filter((route) => !pages.includes(route)).toSorted(),

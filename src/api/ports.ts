@@ -2,13 +2,20 @@
  * What the API asks of the rest of Postern. Everything is structural: `server.ts` passes the real
  * parts, tests pass small ones, and no part knows that it is used here.
  */
+import type { Approvals } from '../approvals/index.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Secret } from '../base/secret.ts';
 import type { EventBus } from '../events/bus.ts';
+import type { CacheStats } from '../gateway/cache/index.ts';
 import type { PosternEvents } from '../gateway/events.ts';
+import type { CircuitState } from '../gateway/routing/health.ts';
+import type { Simulations } from '../gateway/simulate/index.ts';
 import type { Caller, TokenScope } from '../identity/caller.ts';
+import type { ApprovalEntry } from '../policy/index.ts';
+import type { ToolQuestion } from '../policy/governance.ts';
+import type { BudgetView, Quotas } from '../quotas/index.ts';
 import type { CaptureMode, KeyState, Store, TokenRow } from '../store/shapes.ts';
 
 /** The methods of the store that the API calls. */
@@ -76,6 +83,8 @@ export interface PolicyView {
     format?: string,
     /** `self` leaves out what concerns others: their names, rules that are not the caller's, models they may use. */
     audience?: 'self' | 'auditor',
+    /** A tool call to tell about, too. */
+    call?: ToolQuestion,
   ): { readonly allowed: boolean; readonly text: string };
 }
 
@@ -174,7 +183,16 @@ export interface KeyView {
   readonly cooldownUntil: number | null;
 }
 
+/** An exchange that is under way with a provider key. */
+export interface OpenExchange {
+  readonly keyId: string | null;
+  readonly principal: string;
+  /** Upstream id. */
+  readonly model: string;
+}
+
 export interface NewKey {
+  readonly id: string;
   readonly provider: string;
   readonly name: string;
   readonly origin: string;
@@ -194,6 +212,7 @@ export interface VaultPort {
 }
 
 export interface NewToken {
+  readonly id: string;
   readonly owner: string;
   readonly ownerLabel: string;
   readonly name: string;
@@ -210,6 +229,32 @@ export interface TokensPort {
   revoke(id: string): Promise<boolean>;
 }
 
+/** What of a JWT is denied (src/doors/jwt-denials.ts). Times in Unix milliseconds. */
+export type DeniedJwt =
+  | { readonly kind: 'jti'; readonly issuer: string; readonly jti: string }
+  | { readonly kind: 'token'; readonly tokenId: string }
+  | {
+      readonly kind: 'subject';
+      readonly issuer: string;
+      readonly subject: string;
+      readonly issuedBefore: number;
+    };
+
+export interface JwtDenialView {
+  readonly id: string;
+  readonly denied: DeniedJwt;
+  readonly createdAt: number;
+  readonly createdBy: string;
+}
+
+/** The deny-list of JWTs; refusals carry its `jwt_denial_…` codes. */
+export interface JwtDenialsPort {
+  list(): readonly JwtDenialView[];
+  add(denied: DeniedJwt, createdBy: string): Promise<JwtDenialView>;
+  /** False if there is none. */
+  remove(id: string): Promise<boolean>;
+}
+
 /** A model as the caller may use it. Prices are nano-dollars per million tokens. */
 export interface ModelView {
   readonly id: string;
@@ -217,6 +262,7 @@ export interface ModelView {
   readonly formats: readonly string[];
   readonly contextWindow: number | null;
   readonly maxOutput: number | null;
+  readonly modalities: { readonly input: readonly string[]; readonly output: readonly string[] } | null;
   /** Postern's own test model. */
   readonly test: boolean;
 }
@@ -237,6 +283,32 @@ export interface RecorderStats {
   readonly lastError: string | null;
 }
 
+/** Approvals (src/approvals); refusals carry its `approval_…` codes. */
+export interface ApprovalsPort extends Pick<
+  Approvals,
+  'request' | 'decide' | 'withdrawOne' | 'get' | 'content' | 'list' | 'mayDecide'
+> {
+  /** The entry of `approvals` by which callers ask for a model or more budget. */
+  entryFor(kind: 'model' | 'budget'): ApprovalEntry;
+}
+
+/** Budgets (src/quotas), and whose they are by the policy in force. */
+export interface BudgetsPort extends Pick<Quotas, 'list' | 'refill'> {
+  /** The buckets that count this caller's requests, unused ones full; at most 100. */
+  ofCaller(caller: Caller): Promise<readonly BudgetView[]>;
+  /** The buckets of these groups (quotas with `<group>`), unused ones full; at most 100. */
+  ofGroups(tailnet: string, groups: readonly string[]): Promise<readonly BudgetView[]>;
+  /** Whether a bucket of a quota counts this caller's requests; from memory. */
+  isOf(caller: Caller, quota: string, bucket: string): boolean;
+  /** Whether a bucket is that of one of these groups; from memory. */
+  isOfGroups(groups: readonly string[], quota: string, bucket: string): boolean;
+  /** `warn_at` of a quota: shares of the capacity; empty where the document has it no more. */
+  warnAt(quota: string): readonly number[];
+}
+
+/** Simulations of draft documents (src/gateway/simulate); refusals are its `SimulationError`s. */
+export type SimulationsPort = Pick<Simulations, 'start' | 'view' | 'cancel'>;
+
 export interface ApiDependencies {
   readonly tailnet: string;
   readonly version: string;
@@ -249,6 +321,13 @@ export interface ApiDependencies {
   readonly namesAdmin: () => boolean;
   readonly vault: VaultPort;
   readonly tokens: TokensPort;
+  readonly jwtDenials: JwtDenialsPort;
+  /** Absent where nothing can ask. */
+  readonly approvals?: ApprovalsPort;
+  /** Absent where nothing is counted. */
+  readonly budgets?: BudgetsPort;
+  /** Absent where none can be made. */
+  readonly simulations?: SimulationsPort;
   /** The price list, in a stable order. */
   readonly pricing: () => readonly PriceEntry[];
   /** What this caller may use. */
@@ -264,13 +343,23 @@ export interface ApiDependencies {
   readonly mayMintRunToken: (caller: Caller) => boolean;
   /** Prints a line on the operator's terminal. Never given control characters. */
   readonly announce: (text: string) => void;
+  /** What routing remembers, in this process. */
+  readonly routing: RoutingPort;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** What is routed and has not ended. Absent where nobody can tell. */
+  readonly openExchanges?: () => readonly OpenExchange[];
   /** Called when somebody's right to be here ends: what runs for callers that match is ended within a second. */
   readonly onRevoked?: (listener: (matches: (caller: Caller) => boolean) => void) => () => void;
   /** Further lines for /metrics in Prometheus' text format, each ending in a line feed. */
   readonly moreMetrics?: () => string;
+}
+
+/** Providers in trouble, and the response cache. */
+export interface RoutingPort {
+  circuits(): readonly CircuitState[];
+  cache(): CacheStats;
 }
 
 /** What the listener and its doors found out about a request before the API sees it. */

@@ -1,6 +1,5 @@
 /** Reads events of the bus, whose listeners get name and event as two unrelated unions. */
 import type { PosternEvents } from '../gateway/events.ts';
-import type { RequestRow } from '../store/shapes.ts';
 
 export type EventName = keyof PosternEvents;
 
@@ -12,10 +11,4 @@ export type PostedEvent = {
 export function postedEvent(name: EventName, event: PosternEvents[EventName]): PostedEvent {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- `publish` ties the event to its name
   return { name, event } as PostedEvent;
-}
-
-/** The row of a request that ended, or null for every other event. */
-export function finishedRequest(name: EventName, event: PosternEvents[EventName]): RequestRow | null {
-  const posted = postedEvent(name, event);
-  return posted.name === 'request.finished' ? posted.event : null;
 }

@@ -54,6 +54,35 @@ describe("metrics (Prometheus' text exposition format 0.0.4)", () => {
     );
   });
 
+  test('names that differ only in what is cut, or in who is asked, are counted where their labels say', () => {
+    const metrics = createRequestMetrics();
+    const long = 'x'.repeat(200);
+    for (const model of [`${long}a`, `${long}b`, long, long])
+      metrics.observe(requestRow('a', 'p', { model }));
+    metrics.observe(requestRow('a', 'p', { provider: 'other one', model: long }));
+    const text = metrics.render(RECORDER);
+    assert.match(
+      text,
+      new RegExp(
+        `^postern_requests_total\\{provider="postern",model="${long}",format="openai_chat",outcome="ok"\\} 4$`,
+        'm',
+      ),
+    );
+    assert.match(text, /^postern_requests_total\{provider="other one",.*\} 1$/m);
+    assert.equal(text.match(/^postern_requests_total\{/gm)?.length, 2);
+  });
+
+  test('a series that is full of names still counts the names that it has', () => {
+    const metrics = createRequestMetrics();
+    for (let round = 0; round < 2; round += 1) {
+      for (let i = 0; i < 1_500; i += 1) metrics.observe(requestRow('a', 'p', { model: `m${i}` }));
+    }
+    const text = metrics.render(RECORDER);
+    assert.match(text, /^postern_requests_total\{provider="postern",model="m0",.*\} 2$/m);
+    assert.match(text, /^postern_requests_total\{provider="postern",model="m999",.*\} 2$/m);
+    assert.match(text, /^postern_requests_total\{provider="other",model="other",.*\} 1000$/m);
+  });
+
   test('a model that a caller only named makes no series', () => {
     const metrics = createRequestMetrics();
     metrics.observe(requestRow('a', 'p', { provider: null, model: 'whatever', outcome: 'refused' }));

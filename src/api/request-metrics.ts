@@ -8,6 +8,8 @@ import type { RecorderStats } from './ports.ts';
 
 /** Label sets; each costs about 1 kB. */
 const SERIES_MAX = 1_000;
+/** Characters of a label's value; longer ones are cut. */
+const LABEL_MAX = 200;
 /** Seconds; from a local model's first byte to an agent's longest answer. */
 const DURATION_BUCKETS_SEC = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300] as const;
 /** Seconds of Postern's own time; the aim is 0.3 ms. */
@@ -36,31 +38,25 @@ interface Histogram {
 
 export function createRequestMetrics(): RequestMetrics {
   const series = new Map<string, Series>();
+  const index = createSeriesIndex();
   const total = newHistogram(DURATION_BUCKETS_SEC);
   const firstByte = newHistogram(DURATION_BUCKETS_SEC);
   const own = newHistogram(OWN_BUCKETS_SEC);
 
   const seriesOf = (row: RequestRow): Series => {
-    const known = row.provider !== null;
-    const labels = labelText(
-      row.provider ?? 'none',
-      known ? (row.model ?? 'none') : 'none',
-      row.format,
-      row.outcome,
-    );
-    const found = series.get(labels);
-    if (found !== undefined) return found;
-    const key = series.size < SERIES_MAX ? labels : labelText('other', 'other', 'other', row.outcome);
-    const fresh = series.get(key) ?? {
-      labels: key,
-      requests: 0,
-      inputTokens: 0,
-      outputTokens: 0,
-      cacheReadTokens: 0,
-      costNanoUsd: 0,
-    };
-    series.set(key, fresh);
-    return fresh;
+    const provider = row.provider ?? 'none';
+    const model = row.provider === null ? 'none' : (row.model ?? 'none');
+    const known = index.find(provider, model, row.format, row.outcome);
+    if (known !== null) return known;
+    const labels = labelText(provider, model, row.format, row.outcome);
+    const key =
+      series.has(labels) || series.size < SERIES_MAX
+        ? labels
+        : labelText('other', 'other', 'other', row.outcome);
+    const found = series.get(key) ?? newSeries(key);
+    series.set(key, found);
+    index.add([provider, model, row.format, row.outcome], found);
+    return found;
   };
 
   return {
@@ -128,12 +124,47 @@ export function createRequestMetrics(): RequestMetrics {
   };
 }
 
+function newSeries(labels: string): Series {
+  return { labels, requests: 0, inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, costNanoUsd: 0 };
+}
+
+/** Provider, model, format, outcome, as they stand in the row. */
+type LabelValues = readonly [provider: string, model: string, format: string, outcome: string];
+
+type ByOutcome = Map<string, Series>;
+type ByFormat = Map<string, ByOutcome>;
+type ByModel = Map<string, ByFormat>;
+
+/**
+ * Finds a series by the values themselves, so that labels are written and escaped once a series and
+ * not once a request. Remembers at most `SERIES_MAX` and no long names; the rest is found by its labels.
+ */
+function createSeriesIndex(): {
+  find(...values: LabelValues): Series | null;
+  add(values: LabelValues, series: Series): void;
+} {
+  const byProvider = new Map<string, ByModel>();
+  let size = 0;
+  return {
+    find: (provider, model, format, outcome) =>
+      byProvider.get(provider)?.get(model)?.get(format)?.get(outcome) ?? null,
+    add([provider, model, format, outcome], series) {
+      if (size >= SERIES_MAX || model.length > LABEL_MAX) return;
+      const byModel: ByModel = byProvider.get(provider) ?? new Map();
+      const byFormat: ByFormat = byModel.get(model) ?? new Map();
+      const byOutcome: ByOutcome = byFormat.get(format) ?? new Map();
+      byProvider.set(provider, byModel.set(model, byFormat.set(format, byOutcome.set(outcome, series))));
+      size += 1;
+    },
+  };
+}
+
 function labelText(provider: string, model: string, format: string, outcome: string): string {
   return `{provider="${escapeLabel(provider)}",model="${escapeLabel(model)}",format="${escapeLabel(format)}",outcome="${outcome}"}`;
 }
 
 function escapeLabel(text: string): string {
-  return text.slice(0, 200).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+  return text.slice(0, LABEL_MAX).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }
 
 function newHistogram(bounds: readonly number[]): Histogram {
@@ -143,8 +174,12 @@ function newHistogram(bounds: readonly number[]): Histogram {
 function addToHistogram(histogram: Histogram, value: number): void {
   histogram.sum += value;
   histogram.count += 1;
-  const at = histogram.bounds.findIndex((bound) => value <= bound);
-  if (at >= 0) histogram.counts[at] = (histogram.counts[at] ?? 0) + 1;
+  const { bounds, counts } = histogram;
+  for (let at = 0; at < bounds.length; at += 1) {
+    if (value > (bounds[at] ?? 0)) continue;
+    counts[at] = (counts[at] ?? 0) + 1;
+    return;
+  }
 }
 
 function counter(

@@ -63,6 +63,18 @@ export const RequestSchema = z
     estimated: z.boolean(),
     usage: UsageSchema,
     tool_calls: z.array(z.string()),
+    decisions: z
+      .array(
+        z.object({
+          about: z.string(),
+          name: z.string(),
+          action: z.string(),
+          rule: z.string().nullable(),
+          approval_id: z.string().nullable(),
+        }),
+      )
+      .describe('What rules, hooks and people decided on its way.'),
+    saved_nano_usd: NanoUsd.describe('What an answer from the response cache would have cost.'),
     stop_reason: z.string().nullable(),
     response_id: z.string().nullable(),
     timing: TimingSchema,
@@ -102,6 +114,14 @@ export function requestView(row: RequestRow, actor: Actor): z.output<typeof Requ
     estimated: row.estimated,
     usage: usageView(row),
     tool_calls: [...row.toolCalls],
+    decisions: row.decisions.map(({ about, name, action, rule, approvalId }) => ({
+      about,
+      name,
+      action,
+      rule,
+      approval_id: approvalId,
+    })),
+    saved_nano_usd: row.savedNanoUsd,
     stop_reason: row.stopReason,
     response_id: row.responseId,
     timing: {

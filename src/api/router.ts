@@ -69,8 +69,11 @@ export function createRouter(options: RouterOptions): ApiRouter {
   app.onError((error, c) => answerError(error, c, options.deps));
   app.notFound((c) => {
     const { caller, listener } = c.get('context');
-    if (caller === null) throw identityRequired(listener);
-    throw notFound(c.req.method, c.req.path, routes);
+    // Strangers learn of public paths only, and that by what their methods are.
+    const known = caller === null ? routes.filter(({ access }) => access.role === 'public') : routes;
+    if (caller === null && !known.some(({ path }) => matches(path, c.req.path)))
+      throw identityRequired(listener);
+    throw notFound(c.req.method, c.req.path, known);
   });
   return {
     app,

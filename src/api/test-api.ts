@@ -7,6 +7,7 @@ import { Secret } from '../base/secret.ts';
 import { createEventBus, type EventBus } from '../events/bus.ts';
 import type { PosternEvents } from '../gateway/events.ts';
 import type { Caller } from '../identity/caller.ts';
+import type { BudgetView } from '../quotas/index.ts';
 import type {
   AuditEntry,
   AuditRow,
@@ -19,7 +20,18 @@ import type {
   UsageRow,
 } from '../store/shapes.ts';
 import { type Api, createApi } from './api.ts';
-import type { AccessView, ApiDependencies, ApiStore, KeyView, NewKey, RequestContext } from './ports.ts';
+import { type MemoryApprovals, memoryApprovals } from './memory-approvals.ts';
+import type {
+  AccessView,
+  ApiDependencies,
+  ApiStore,
+  JwtDenialView,
+  KeyView,
+  RequestContext,
+} from './ports.ts';
+import { memoryBudgets } from './test-budgets.ts';
+import { memoryDenials } from './test-denials.ts';
+import { memoryVault } from './test-vault.ts';
 
 export const BREAK_GLASS = 'break-glass-token-of-the-operator';
 
@@ -28,8 +40,12 @@ export interface TestWorld {
   now: number;
   readonly store: ReturnType<typeof memoryStore>;
   readonly keys: KeyView[];
+  /** By the principal whose bucket it is. */
+  readonly budgets: Map<string, BudgetView[]>;
   readonly tokens: TokenRow[];
+  readonly denials: JwtDenialView[];
   readonly terminal: string[];
+  readonly approvals: MemoryApprovals;
   readonly bus: EventBus<PosternEvents>;
   readonly logs: LogFields[];
   /** Roles and capabilities by principal. */
@@ -42,6 +58,8 @@ export interface TestWorld {
   };
   recorderLagMs: number;
   storeDown: boolean;
+  /** Runs as a token is about to be minted; may throw. */
+  beforeMint: () => void;
   namesAdmin: boolean;
   runTokens: boolean;
 }
@@ -131,6 +149,8 @@ export function requestRow(id: string, principal: string, more: Partial<RequestR
     costState: 'priced',
     estimated: false,
     toolCalls: [],
+    decisions: [],
+    savedNanoUsd: 0,
     stopReason: 'stop',
     responseId: null,
     identityUs: 1,
@@ -157,7 +177,8 @@ export function requestRow(id: string, principal: string, more: Partial<RequestR
   };
 }
 
-export async function startTestApi(): Promise<TestApi> {
+/** `more` are further parts, or others than the small ones here. */
+export async function startTestApi(more: Partial<ApiDependencies> = {}): Promise<TestApi> {
   const world = newWorld();
   const contexts = new Map<string, RequestContext>();
   let serial = 0;
@@ -169,7 +190,7 @@ export async function startTestApi(): Promise<TestApi> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const port = portOf(server);
-  api = createApi(dependencies(world, port));
+  api = createApi({ ...dependencies(world, port), ...more });
   return {
     api,
     world,
@@ -254,8 +275,16 @@ function newWorld(): TestWorld {
   const world: TestWorld = {
     now: 1_790_000_000_000,
     store: memoryStore(() => world),
+    approvals: memoryApprovals({
+      now: () => world.now,
+      roles: (who) => accessOf(world, who).roles,
+      tokens: () => world.tokens,
+      bus: () => world.bus,
+    }),
     keys: [],
+    budgets: new Map(),
     tokens: [],
+    denials: [],
     terminal: [],
     bus: createEventBus<PosternEvents>(() => {}),
     logs: [],
@@ -263,6 +292,7 @@ function newWorld(): TestWorld {
     document: { text: '{}', version: 3, source: 'store', error: null },
     recorderLagMs: 0,
     storeDown: false,
+    beforeMint: () => {},
     namesAdmin: false,
     runTokens: false,
   };
@@ -343,11 +373,12 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
       },
       reloadGrants: async () => {},
     },
-    vault: memoryVault(world),
+    vault: memoryVault(world.keys, () => world.now),
     tokens: {
       async mint(token) {
+        world.beforeMint();
         const row: TokenRow = {
-          id: `tok_${world.tokens.length + 1}`,
+          id: token.id,
           tailnet: 'home',
           hash: 'h',
           createdAt: world.now,
@@ -373,6 +404,10 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
         return true;
       },
     },
+    jwtDenials: memoryDenials(world.denials, () => world.now),
+    approvals: world.approvals,
+    budgets: memoryBudgets(world.budgets),
+    simulations: NO_ROWS,
     pricing: () => PRICES,
     models: () => [
       {
@@ -381,6 +416,7 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
         formats: ['openai_chat', 'anthropic_messages'],
         contextWindow: null,
         maxOutput: null,
+        modalities: { input: ['text'], output: ['text'] },
         test: true,
       },
     ],
@@ -396,6 +432,10 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
       }),
     },
     bus: world.bus,
+    routing: {
+      circuits: () => [],
+      cache: () => ({ entries: 0, bytes: 0, fillingBytes: 0, hits: 0, misses: 0, stored: 0, evicted: 0 }),
+    },
     isBreakGlass: (text) => text === BREAK_GLASS,
     mayMintRunToken: () => world.runTokens,
     announce: (text) => world.terminal.push(text),
@@ -404,6 +444,23 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
     logger: { ...silentLogger, error: (message, fields = {}) => world.logs.push({ message, ...fields }) },
   };
 }
+
+/** Each ends at once: there is nothing recorded. */
+const NO_ROWS: NonNullable<ApiDependencies['simulations']> = {
+  start: () =>
+    Promise.resolve({
+      id: 'sim_1',
+      state: 'failed',
+      rows: 0,
+      progress: 0,
+      report: null,
+      problems: [],
+      testFailures: [],
+      error: 'nothing is recorded',
+    }),
+  view: () => Promise.resolve(null),
+  cancel: () => false,
+};
 
 const PROBLEM = {
   severity: 'error',
@@ -431,44 +488,6 @@ function provider(id: string, origin: string, builtIn: boolean) {
     disabled: false,
     kind: builtIn ? 'echo' : 'openai',
     builtIn,
-  };
-}
-
-function memoryVault(world: TestWorld): ApiDependencies['vault'] {
-  const change = (id: string, state: KeyView['state']): Promise<KeyView> => {
-    const at = world.keys.findIndex((key) => key.id === id);
-    const key = world.keys[at];
-    if (key === undefined) return Promise.reject(new AppError('vault_key_unknown', 'there is no such key'));
-    const changed = { ...key, state };
-    world.keys[at] = changed;
-    return Promise.resolve(changed);
-  };
-  return {
-    list: () => world.keys,
-    async add(key: NewKey) {
-      const view: KeyView = {
-        id: `key_${world.keys.length + 1}`,
-        provider: key.provider,
-        name: key.name,
-        state: key.state,
-        origin: key.origin,
-        header: key.header,
-        hint: key.secret.hint(),
-        source: 'store',
-        createdAt: world.now,
-        createdBy: key.createdBy,
-        lastUsedAt: null,
-        uses: 0,
-        failures: 0,
-        lastError: null,
-        cooldownUntil: null,
-      };
-      world.keys.push(view);
-      return view;
-    },
-    promote: (id) => change(id, 'active'),
-    retire: (id) => change(id, 'retired'),
-    revoke: (id) => change(id, 'revoked'),
   };
 }
 
@@ -508,8 +527,10 @@ function memoryStore(world: () => TestWorld) {
     async putGrant(grant) {
       grants.push(grant);
     },
-    async deleteGrant(principal, role) {
-      const at = grants.findIndex((grant) => grant.principal === principal && grant.role === role);
+    async deleteGrant(principal, role, approvalId) {
+      const at = grants.findIndex(
+        (grant) => grant.principal === principal && grant.role === role && grant.approvalId === approvalId,
+      );
       if (at >= 0) grants.splice(at, 1);
       return at >= 0;
     },

@@ -8,6 +8,7 @@ import type { OperatorSettings } from '../config/index.ts';
 import { KEY_LABELS, type Keyring } from '../crypto/index.ts';
 import {
   createIdentifier,
+  createJwtDenials,
   createJwtVerifier,
   createLocalApi,
   createLocalDoor,
@@ -18,6 +19,7 @@ import {
   createTokens,
   type Door,
   type Identifier,
+  type JwtDenials,
   type LocalApi,
   type Revocation,
   type TailscaledDoor,
@@ -30,6 +32,8 @@ import type { Outbound } from './outbound.ts';
 export interface Doors {
   readonly identifier: Identifier;
   readonly tokens: Tokens;
+  /** JWTs that are refused though they are valid. */
+  readonly jwtDenials: JwtDenials;
   /** The host's tailscaled, where a door or a listener needs it. */
   readonly localApi: LocalApi | null;
   /** Called when somebody's right to be here ends; returns the function that ends the subscription. */
@@ -72,6 +76,23 @@ export async function openDoors(options: OpenDoorsOptions): Promise<Doors> {
     random,
     logger,
   });
+  const jwtDenials = await createJwtDenials({
+    store,
+    tailnet,
+    issuers: settings.doors.jwt.map(({ issuer }) => issuer),
+    clock,
+    random,
+  });
+  const jwt =
+    settings.doors.jwt.length === 0
+      ? null
+      : createJwtVerifier({
+          issuers: settings.doors.jwt,
+          fetchJson: options.outbound.fetchJson,
+          clock,
+          tailnet,
+          denials: jwtDenials,
+        });
   const { enabled, socket } = settings.doors.tailscaled;
   const localApi =
     enabled || settings.doors.serve.listen !== null ? createLocalApi({ socketPath: socket }) : null;
@@ -83,30 +104,31 @@ export async function openDoors(options: OpenDoorsOptions): Promise<Doors> {
       loopback: tailscaled === null ? [local] : [peersOnLoopback(tailscaled), local],
       socket: [local],
       tailnet: tailscaled === null ? [] : [tailscaled, local],
-      serve: [createServeDoor({ tailnet })],
+      serve: [
+        createServeDoor({
+          tailnet,
+          /* A tailscaled without a network device has addresses that the system does not know. */
+          ownAddresses: () => [...options.ownAddresses(), ...(tailscaled?.self?.addresses ?? [])],
+          clock,
+        }),
+      ],
       public: [],
     },
     tokens,
-    jwt:
-      settings.doors.jwt.length === 0
-        ? null
-        : createJwtVerifier({
-            issuers: settings.doors.jwt,
-            fetchJson: options.outbound.fetchJson,
-            clock,
-            tailnet,
-          }),
+    jwt,
     breakGlass: settings.adminToken,
     tailnet,
   });
   return {
     identifier,
     tokens,
+    jwtDenials,
     localApi,
     onCallerChanged: (listener) => tailscaled?.onChanged(listener) ?? (() => undefined),
     onRevoked(listener) {
       const stops = [
         tokens.onRevoked(listener),
+        ...(jwt === null ? [] : [jwt.onRevoked(listener)]),
         ...(tailscaled === null ? [] : [tailscaled.onRevoked(listener)]),
       ];
       return () => {

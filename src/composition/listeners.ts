@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { OperatorSettings } from '../config/index.ts';
-import type { ListenerKind, LocalApi, SelfNode } from '../doors/index.ts';
+import { restoreServeHost, type ListenerKind, type LocalApi, type SelfNode } from '../doors/index.ts';
 import {
   createListener,
   createRequestGuard,
@@ -123,7 +123,14 @@ async function openLocal(
   await socket.listenUnix(socketPath);
   const tcp: Listener[] = [loopback];
   if (doors.serve.listen !== null) {
-    const serve = createListener({ onRequest: gate.on('serve'), limits });
+    const onRequest = gate.on('serve');
+    const serve = createListener({
+      onRequest(req, res) {
+        restoreServeHost(req);
+        onRequest(req, res);
+      },
+      limits,
+    });
     opened.push(serve);
     tcp.push(serve);
     if ('socketPath' in doors.serve.listen) await serve.listenUnix(doors.serve.listen.socketPath);
@@ -225,8 +232,8 @@ async function openOwn(
   return own;
 }
 
-/** Behind serve its proxy says so, and only its own word arrives there. */
+/** Behind serve its proxy says so: it sets the header for TLS only, and deletes what callers wrote there. */
 function isSecure(listener: ListenerKind, req: IncomingMessage): boolean {
-  if (listener === 'serve') return req.headers['x-forwarded-proto'] !== 'http';
+  if (listener === 'serve') return req.headers['x-forwarded-proto'] === 'https';
   return 'encrypted' in req.socket && req.socket.encrypted === true;
 }

@@ -86,6 +86,8 @@ export async function ensureStarterGrant(
     models: ['**'],
     createdAt: clock.now(),
     createdBy: 'operator',
+    expiresAt: null,
+    approvalId: null,
   });
   await store.putSetting(STARTER_GRANT_SETTING, principal);
 }
@@ -103,6 +105,8 @@ export async function ensureAdmins(store: Store, settings: OperatorSettings, clo
       models: [],
       createdAt: clock.now(),
       createdBy: 'operator',
+      expiresAt: null,
+      approvalId: null,
     });
   }
 }
@@ -110,7 +114,7 @@ export async function ensureAdmins(store: Store, settings: OperatorSettings, clo
 /** `postern admin reset`: forgets every stored admin and passkey, so that a new claim link is offered. */
 export async function forgetAdmins(store: Store, tailnet: string): Promise<void> {
   for (const grant of await store.listGrants()) {
-    if (grant.role === 'admin') await store.deleteGrant(grant.principal, 'admin');
+    if (grant.role === 'admin') await store.deleteGrant(grant.principal, 'admin', null);
   }
   for (const passkey of await store.listPasskeys(tailnet))
     await store.deletePasskey(tailnet, passkey.credentialId);

@@ -1,5 +1,12 @@
 /** The ways out: one guarded dialer for what documents name, one for what only the operator may allow. */
-import { createDialer, createFetchSmall, createUpstreams, type Upstreams } from '../net/index.ts';
+import {
+  createDialer,
+  createFetchSmall,
+  createUpstreams,
+  type Dialer,
+  type FetchSmall,
+  type Upstreams,
+} from '../net/index.ts';
 import type { OperatorSettings } from '../config/index.ts';
 import type { FetchJson } from '../doors/index.ts';
 import type { FetchSmall as ProviderFetch } from '../llm/providers/index.ts';
@@ -7,6 +14,10 @@ import { parseCidr } from '../wire/ip.ts';
 
 export interface Outbound {
   readonly upstreams: Upstreams;
+  /** For hooks, webhooks and other small exchanges with addresses of documents. */
+  readonly fetchSmall: FetchSmall;
+  /** A plain connection, for mail. */
+  readonly dial: Dialer['dial'];
   /** For token endpoints. */
   readonly fetchProvider: ProviderFetch;
   /** For cloud metadata servers; used only where the operator enabled ambient credentials. */
@@ -32,26 +43,28 @@ const METADATA_ADDRESSES = [
 
 export function openOutbound({ settings, exact, ownAddresses }: OutboundOptions): Outbound {
   const { connectMs, firstByteMs, idleMs } = settings.timeouts;
-  const open = (allow: readonly string[]): Upstreams =>
-    createUpstreams({
-      dialer: createDialer({
-        allow: allow.map(toCidr),
-        exact,
-        ownAddresses,
-        caFiles: settings.caFiles,
-        connectMs,
-      }),
-      timeouts: { firstByteMs, idleMs },
+  const dialerFor = (allow: readonly string[]): Dialer =>
+    createDialer({
+      allow: allow.map(toCidr),
+      exact,
+      ownAddresses,
+      caFiles: settings.caFiles,
+      connectMs,
     });
-  const upstreams = open(settings.allowUpstream);
-  const fetchProvider = createFetchSmall(upstreams);
-  const fetchMetadata = createFetchSmall(open(METADATA_ADDRESSES));
+  const open = (dialer: Dialer): Upstreams => createUpstreams({ dialer, timeouts: { firstByteMs, idleMs } });
+  const dialer = dialerFor(settings.allowUpstream);
+  const upstreams = open(dialer);
+  const fetchSmall = createFetchSmall(upstreams);
+  const fetchProvider: ProviderFetch = fetchSmall;
+  const fetchMetadata = createFetchSmall(open(dialerFor(METADATA_ADDRESSES)));
   return {
     upstreams,
+    fetchSmall,
+    dial: (target) => dialer.dial(target),
     fetchProvider,
     fetchMetadata,
     async fetchJson(url) {
-      const answer = await fetchProvider(url);
+      const answer = await fetchSmall(url);
       if (answer.status !== 200) throw new Error(`${new URL(url).origin} answered ${answer.status}`);
       return JSON.parse(answer.body.toString('utf8'));
     },

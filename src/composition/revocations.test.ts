@@ -35,6 +35,8 @@ test('a token or JWT that expires while its stream runs ends it within a second 
   const never = (): (() => void) => () => {};
   const stop = watchRevocations({
     active,
+    approvals: { withdraw: () => Promise.resolve(0) },
+    tailnet: 'test',
     doors: { onRevoked: never, onCallerChanged: never },
     vault: { onRevoked: never },
     documents: { onChange: never, current: () => assert.fail('nobody asks') },

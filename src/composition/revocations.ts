@@ -3,10 +3,15 @@ import type { Clock } from '../base/clock.ts';
 import type { ActiveExchanges } from '../gateway/index.ts';
 import type { Documents } from '../gateway/documents/index.ts';
 import type { Vault } from '../vault/index.ts';
+import type { Approvals } from '../approvals/index.ts';
+import type { Revocation } from '../doors/index.ts';
+import type { Caller } from '../identity/index.ts';
 import type { Doors } from './doors.ts';
 
 export interface RevocationSources {
   readonly active: ActiveExchanges;
+  readonly approvals: Pick<Approvals, 'withdraw'>;
+  readonly tailnet: string;
   readonly doors: Pick<Doors, 'onRevoked' | 'onCallerChanged'>;
   readonly vault: Pick<Vault, 'onRevoked'>;
   readonly documents: Pick<Documents, 'onChange' | 'current'>;
@@ -17,7 +22,8 @@ export interface RevocationSources {
 const EXPIRY_CHECK_MS = 500;
 
 /** Watches until the returned function is called. */
-export function watchRevocations({ active, doors, vault, documents, clock }: RevocationSources): () => void {
+export function watchRevocations(sources: RevocationSources): () => void {
+  const { active, doors, vault, documents, clock } = sources;
   const stops = [
     doors.onRevoked((revocation) => {
       active.cut(
@@ -25,6 +31,7 @@ export function watchRevocations({ active, doors, vault, documents, clock }: Rev
         'access_revoked',
         'the right to this answer was withdrawn',
       );
+      withdrawApprovals(sources, revocation);
     }),
     doors.onCallerChanged((changed) => {
       const access = documents.current().accessOf(changed);
@@ -70,4 +77,30 @@ export function watchRevocations({ active, doors, vault, documents, clock }: Rev
     clearInterval(expiry);
     for (const stop of stops) stop();
   };
+}
+
+/** What somebody asked for, or may do by an approval, ends with the right by which they asked. */
+function withdrawApprovals({ approvals, tailnet, clock }: RevocationSources, revocation: Revocation): void {
+  const { door } = revocation;
+  void approvals.withdraw(
+    tailnet,
+    ({ principal, deviceId, tokenId }) => {
+      // By a token only its own questions; by a device only those that came from it without one.
+      const caller: Caller = {
+        principal,
+        tailnet,
+        door: tokenId === null ? door : 'token',
+        via: null,
+        device:
+          deviceId === null ? null : { stableId: deviceId, name: '', addresses: [], tags: [], shared: false },
+        user: null,
+        groups: [],
+        capabilities: new Map(),
+        token:
+          tokenId === null ? null : { id: tokenId, scopes: ['use'], models: null, expiresAt: clock.now() },
+      };
+      return revocation.matches(caller);
+    },
+    'the right by which it was asked for was withdrawn',
+  );
 }

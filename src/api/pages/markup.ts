@@ -29,6 +29,16 @@ ${page.body}
 
 const MESSAGE = '<p id="message" class="message" role="status" aria-live="polite" hidden></p>';
 
+/** Cards come from the script; a part is shown when it has some. */
+const LISTS = `<section id="waiting-part" aria-labelledby="waiting-title" hidden>
+<h2 id="waiting-title">Waiting for you</h2>
+<ul id="waiting" class="rows"></ul>
+</section>
+<section id="asked-part" aria-labelledby="asked-title" hidden>
+<h2 id="asked-title">You asked</h2>
+<ul id="asked" class="rows"></ul>
+</section>`;
+
 export const HOME: Page = {
   title: 'Postern',
   script: 'home.js',
@@ -36,19 +46,20 @@ export const HOME: Page = {
 <main>
 ${MESSAGE}
 <div id="banner" aria-live="polite"><p class="soft">Loading …</p></div>
+${LISTS}
 <section id="requests-part" aria-labelledby="requests-title" hidden>
 <h2 id="requests-title">Requests <small id="live" role="status">connecting …</small></h2>
 <div id="first-call" hidden>
 <p>Nothing has come through yet. Run this, and watch it arrive here:</p>
 <div id="first-snippet"></div>
 </div>
-<div id="requests-table" class="scroll" tabindex="0" role="region" aria-labelledby="requests-title" hidden><table class="requests">
+<div id="requests-table" class="scroll" tabindex="0" role="region" aria-label="Table of requests" hidden><table class="requests">
 <thead><tr><th scope="col">Time</th><th scope="col">Who</th><th scope="col">Model</th><th scope="col">State</th><th scope="col" class="number">Took</th><th scope="col" class="number">Tokens in → out</th><th scope="col" class="number">Cost</th></tr></thead>
 <tbody id="requests"></tbody></table></div>
 </section>
 <section id="usage-part" aria-labelledby="usage-title" hidden>
 <h2 id="usage-title">My usage <small>last 7 days</small></h2>
-<div id="usage-table" class="scroll" tabindex="0" role="region" aria-labelledby="usage-title" hidden><table>
+<div id="usage-table" class="scroll" tabindex="0" role="region" aria-label="Table of usage" hidden><table>
 <thead><tr><th scope="col">Model</th><th scope="col" class="number">Requests</th><th scope="col" class="number">Input</th><th scope="col" class="number">Output</th><th scope="col" class="number">Cost</th></tr></thead>
 <tbody id="usage"></tbody><tfoot id="usage-total"></tfoot></table></div>
 <p id="usage-empty" hidden>Nothing yet. What you use is summed here by model, with its cost.</p>
@@ -60,7 +71,7 @@ ${MESSAGE}
 <div id="snippets"></div>
 </section>
 </main>
-<footer class="soft"><a href="/presence">Presence</a> · <a href="/api/v1/openapi.json">API</a></footer>`,
+<footer class="soft"><a href="/approvals">Approvals</a> · <a href="/presence">Presence</a> · <a href="/api/v1/openapi.json">API</a></footer>`,
 };
 
 const PASSKEY = `<label for="passkey-name">Name of the passkey</label><input id="passkey-name" maxlength="60" autocomplete="off" value="this device">
@@ -123,5 +134,22 @@ ${PASSKEY}
 <p><button id="end" type="button">End my presence everywhere</button></p>
 </section>
 <p><a href="/">To the first page</a></p>
+</main>`,
+};
+
+export const APPROVALS: Page = {
+  title: 'Approvals · Postern',
+  script: 'approvals.js',
+  body: `<header class="narrow"><h1>Approvals</h1><p id="who" class="soft"></p></header>
+<main class="narrow">
+${MESSAGE}
+<p class="soft">Opening this page decides nothing. A decision needs you in person.</p>
+<section id="linked-part" aria-labelledby="linked-title" hidden>
+<h2 id="linked-title">This approval</h2>
+<ul id="linked" class="rows"></ul>
+</section>
+${LISTS}
+<p id="nothing" hidden>Nothing waits for you.</p>
+<p><a href="/presence">Presence</a> · <a href="/">To the first page</a></p>
 </main>`,
 };

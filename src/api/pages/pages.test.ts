@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { createContext, Script } from 'node:vm';
+import fc from 'fast-check';
+import '../../../test/property-seed.ts';
 import { caller, requestRow, startTestApi, type TestApi } from '../test-api.ts';
-import { CLAIM, HOME, PRESENCE } from './markup.ts';
+import { spread, visible } from './browser/approval-texts.ts';
+import { durations, editBody, scopeBody } from './browser/approval-decisions.ts';
+import { APPROVALS, CLAIM, HOME, PRESENCE } from './markup.ts';
 import { browserScripts } from './scripts.ts';
 
 const user = caller('local:1');
@@ -18,7 +22,7 @@ afterEach(() => t.close());
 describe('pages (DESIGN section 4)', () => {
   test('a page admits its own script and style by a fresh nonce, and nothing else', async () => {
     const nonces = new Set<string>();
-    for (const path of ['/', '/claim', '/presence', '/']) {
+    for (const path of ['/', '/claim', '/presence', '/approvals', '/approvals/apr_1', '/']) {
       const page = await t.send(user, 'GET', path);
       const policy = String(page.headers['content-security-policy']);
       const nonce = /script-src 'nonce-(\w{32})'/.exec(policy)?.[1] ?? '';
@@ -31,11 +35,11 @@ describe('pages (DESIGN section 4)', () => {
       assert.equal(page.text.split(`nonce="${nonce}"`).length, 3, path);
       assert.equal([...page.text.matchAll(/<script|<link rel="stylesheet"/g)].length, 2, path);
     }
-    assert.equal(nonces.size, 4);
+    assert.equal(nonces.size, 6);
   });
 
   test('no page names another site, runs inline code or holds anything of anybody', async () => {
-    for (const path of ['/', '/claim', '/presence']) {
+    for (const path of ['/', '/claim', '/presence', '/approvals/apr_1']) {
       const { text } = await t.send(user, 'GET', path);
       assert.doesNotMatch(text, /https?:\/\/|\son\w+=|javascript:|style="/);
       assert.ok(!text.includes('user-1'));
@@ -43,21 +47,28 @@ describe('pages (DESIGN section 4)', () => {
   });
 
   test('without identity there is no page and no script', async () => {
-    for (const path of ['/', '/claim', '/presence', '/assets/home.js', '/assets/style.css'])
+    for (const path of [
+      '/',
+      '/claim',
+      '/presence',
+      '/approvals',
+      '/approvals/apr_1',
+      '/assets/home.js',
+      '/assets/style.css',
+    ])
       assert.equal((await t.send(null, 'GET', path)).status, 401, path);
   });
 
   test('assets are a closed list', async () => {
-    for (const name of ['home.js', 'claim.js', 'presence.js', 'style.css'])
+    for (const name of ['home.js', 'claim.js', 'presence.js', 'approvals.js', 'style.css'])
       assert.equal((await t.send(user, 'GET', `/assets/${name}`)).status, 200, name);
     for (const name of ['..%2f..%2fpackage.json', 'constructor', 'home.ts'])
       assert.equal((await t.send(user, 'GET', `/assets/${name}`)).status, 404, name);
   });
 
   test('every element that a script asks for is on its page, and every page is labelled', () => {
-    for (const page of [HOME, CLAIM, PRESENCE]) {
-      const start = { 'home.js': /showIdentity|banner/, 'claim.js': /./, 'presence.js': /./ }[page.script];
-      assert.ok(start !== undefined);
+    for (const page of [HOME, CLAIM, PRESENCE, APPROVALS]) {
+      assert.ok(browserScripts().has(page.script), page.script);
       const ids = [...page.body.matchAll(/ id="([\w-]+)"/g)].map((match) => match[1]);
       assert.equal(new Set(ids).size, ids.length, page.title);
       for (const target of page.body.matchAll(/(?:for|aria-labelledby)="([\w-]+)"/g))
@@ -76,6 +87,45 @@ describe('pages (DESIGN section 4)', () => {
       );
       assert.doesNotThrow(() => new Script(text, { filename: name }), name);
     }
+  });
+});
+
+describe('what an approver reads (issue 3, "Approvals")', () => {
+  test('JSON is spread token by token: no key is lost, no number rounded, and it stays the same JSON', () => {
+    const text = '{"a":1,"a":12345678901234567890,"s":"x{,}:\\"[ \\n","e":[],"o":{},"l":[true,null,-1.5e3]}';
+    const shown = spread(text);
+    assert.equal(shown.split('"a"').length, 3);
+    assert.match(shown, /12345678901234567890/);
+    assert.match(shown, /"s": "x\{,\}:\\"\[ \\n",\n {2}"e": \[\],\n {2}"o": \{\},/);
+    assert.deepEqual(JSON.parse(shown), JSON.parse(text));
+  });
+
+  test('any JSON stays the same JSON when it is spread', () => {
+    fc.assert(
+      fc.property(fc.json(), (text) => {
+        assert.deepEqual(JSON.parse(spread(text)), JSON.parse(text));
+      }),
+    );
+  });
+
+  test('text that is no JSON stays as it is, but for what would hide or turn it', () => {
+    assert.equal(spread('*** Begin {patch}\n+x'), '*** Begin {patch}\n+x');
+    assert.equal(visible('a\u202Eb\u200Bc\u{E0041}d\re'), 'a\\u202eb\\u200bc\\udb40\\udc41d\\u000de');
+  });
+
+  test('nothing is sent as an edit unless it was changed, and JSON stays JSON', () => {
+    const detail = { arguments: '{"a":1}' };
+    assert.deepEqual(editBody('{ "a": 1 }', '{ "a": 1 }', detail), {});
+    assert.deepEqual(editBody('{"a":2}', '{ "a": 1 }', detail), { edited: { a: 2 } });
+    assert.throws(() => editBody('{"a":', '{ "a": 1 }', detail), /must be JSON/);
+    assert.deepEqual(editBody('b', 'a', { arguments: 'a' }), { edited: 'b' });
+  });
+
+  test('times on offer end with the most that policy allows', () => {
+    assert.deepEqual(durations(600), [600]);
+    assert.deepEqual(durations(8 * 3_600), [900, 3_600, 28_800]);
+    assert.deepEqual(scopeBody('time 900'), { scope: 'time', duration_sec: 900 });
+    assert.deepEqual(scopeBody('session'), { scope: 'session' });
   });
 });
 

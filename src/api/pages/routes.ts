@@ -4,7 +4,7 @@ import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import { newSecret } from '../presence/sessions.ts';
 import { type ApiRouter, untyped } from '../router.ts';
-import { CLAIM, HOME, type Page, PRESENCE, renderPage } from './markup.ts';
+import { APPROVALS, CLAIM, HOME, type Page, PRESENCE, renderPage } from './markup.ts';
 import { browserScripts } from './scripts.ts';
 import { STYLE } from './style.ts';
 
@@ -15,6 +15,9 @@ export function addPageRoutes(router: ApiRouter, deps: ApiDependencies): void {
   addPage(router, deps, '/', HOME);
   addPage(router, deps, '/claim', CLAIM);
   addPage(router, deps, '/presence', PRESENCE);
+  addPage(router, deps, '/approvals', APPROVALS);
+  // The script reads the id from the address; the page is the same, whatever it is.
+  addPage(router, deps, '/approvals/{id}', APPROVALS);
 
   let scripts: ReadonlyMap<string, string> | null = null;
   router.add(

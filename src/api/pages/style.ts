@@ -12,6 +12,8 @@ body { margin: 0 auto; max-width: 68rem; padding: 1.5rem 1rem 3rem; background: 
 header { display: flex; flex-wrap: wrap; gap: 0 1rem; align-items: baseline; justify-content: space-between; margin: 0 .25rem 1rem; }
 h1 { margin: 0; font-size: 1.5rem; letter-spacing: -.01em; }
 h2 { margin: 0 0 .75rem; font-size: 1.1rem; }
+h3 { margin: 0; font-size: 1rem; overflow-wrap: anywhere; }
+h3 a { color: inherit; }
 h2 small, .soft { color: var(--soft); font-weight: normal; }
 h2 small { margin-left: .35rem; font-size: .85rem; }
 p { margin: .5rem 0; overflow-wrap: anywhere; }
@@ -50,7 +52,19 @@ button.main:hover { background: color-mix(in srgb, var(--accent) 88%, var(--fron
 button.small { padding: .15rem .7rem; font-size: .85rem; }
 button:disabled { opacity: .5; cursor: default; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-input { width: 100%; }
+input, textarea { width: 100%; }
+textarea { font: .88em/1.5 ui-monospace, monospace; color: inherit; padding: .6rem .8rem; border: 1px solid var(--edge); border-radius: .4rem; background: var(--back); }
+select { max-width: 100%; }
+summary { cursor: pointer; color: var(--accent); }
+.approval { padding: .9rem 0; }
+.approval:last-child { border-bottom: 0; padding-bottom: 0; }
+.approval:first-child { padding-top: 0; }
+.approval > dl { margin: .75rem 0; }
+.decision { margin-top: 1rem; }
+.approval:focus { outline: 0; }
+.preview, .excerpt { padding: .1rem 0 .1rem .8rem; border-left: .2rem solid var(--line); unicode-bidi: isolate; }
+.preview { font: .88em/1.5 ui-monospace, monospace; }
+.call { max-height: 24rem; overflow: auto; font: .88em/1.5 ui-monospace, monospace; unicode-bidi: isolate; }
 label { display: block; margin: 1rem 0 .35rem; }
 section p:has(> button) { margin-top: .9rem; }
 section p:has(> button[hidden]:only-child) { display: none; }

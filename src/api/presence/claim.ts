@@ -66,6 +66,8 @@ export function createClaimDesk(deps: ApiDependencies): ClaimDesk {
       models: ['**'],
       createdAt: deps.clock.now(),
       createdBy: 'claim',
+      expiresAt: null,
+      approvalId: null,
     });
     await deps.documents.reloadGrants();
     deps.logger.info('the server was claimed', { principal: actor.principal });

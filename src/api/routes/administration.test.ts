@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { AppError } from '../../base/errors.ts';
 import { type Answer, BREAK_GLASS, caller, startTestApi, type TestApi, tokenCaller } from '../test-api.ts';
 
 const user = caller('local:1');
@@ -38,7 +39,7 @@ describe('provider keys (DESIGN section 6: bound to origin and header)', () => {
       JSON.stringify(t.world.logs),
     ].join();
     assert.ok(!all.includes('very-secret'));
-    assert.deepEqual(lastAudit(), ['local:4', 'token', 'key.add', 'key_1']);
+    assert.deepEqual(lastAudit(), ['local:4', 'token', 'key.add', String(answer.json['id'])]);
   });
 
   test('a provider that the document does not have, an origin of the caller and an odd name are refused', async () => {
@@ -52,15 +53,15 @@ describe('provider keys (DESIGN section 6: bound to origin and header)', () => {
   });
 
   test('promote, retire and revoke are recorded; an unknown key is 404', async () => {
-    await add({ provider: 'openai', secret: 'sk-1', state: 'staged' });
+    const id = String((await add({ provider: 'openai', secret: 'sk-1', state: 'staged' })).json['id']);
     for (const [verb, state] of [
       ['promote', 'active'],
       ['retire', 'retired'],
       ['revoke', 'revoked'],
     ] as const) {
-      const answer = await t.send(adminToken, 'POST', `/api/v1/keys/key_1/${verb}`, { body: {} });
+      const answer = await t.send(adminToken, 'POST', `/api/v1/keys/${id}/${verb}`, { body: {} });
       assert.equal(answer.json['state'], state, answer.text);
-      assert.deepEqual(lastAudit().slice(2), [`key.${verb}`, 'key_1']);
+      assert.deepEqual(lastAudit().slice(2), [`key.${verb}`, id]);
       assert.equal((await t.send(adminToken, 'POST', `/api/v1/keys/none/${verb}`, { body: {} })).status, 404);
     }
   });
@@ -129,14 +130,17 @@ describe('tokens are never wider than their minter (DESIGN section 5)', () => {
   });
 
   test("one's own is revoked without presence, another's needs admin and presence, a hidden one is 404", async () => {
-    await mint(null, { owner: 'service:ci' }, operator);
+    const others = String((await mint(null, { owner: 'service:ci' }, operator)).json['id']);
     t.world.runTokens = true;
-    await mint(user, { scopes: ['use'], expires_in_sec: 60 });
-    assert.equal((await t.send(user, 'DELETE', '/api/v1/tokens/tok_1')).status, 404);
-    assert.equal((await t.send(admin, 'DELETE', '/api/v1/tokens/tok_1')).json['code'], 'presence_required');
-    assert.equal((await t.send(adminToken, 'DELETE', '/api/v1/tokens/tok_1')).status, 204);
-    assert.equal((await t.send(user, 'DELETE', '/api/v1/tokens/tok_2')).status, 204);
-    assert.deepEqual(lastAudit().slice(2), ['token.revoke', 'tok_2']);
+    const own = String((await mint(user, { scopes: ['use'], expires_in_sec: 60 })).json['id']);
+    assert.equal((await t.send(user, 'DELETE', `/api/v1/tokens/${others}`)).status, 404);
+    assert.equal(
+      (await t.send(admin, 'DELETE', `/api/v1/tokens/${others}`)).json['code'],
+      'presence_required',
+    );
+    assert.equal((await t.send(adminToken, 'DELETE', `/api/v1/tokens/${others}`)).status, 204);
+    assert.equal((await t.send(user, 'DELETE', `/api/v1/tokens/${own}`)).status, 204);
+    assert.deepEqual(lastAudit().slice(2), ['token.revoke', own]);
   });
 });
 
@@ -202,6 +206,16 @@ describe('the document (Aperture reference section 11; RFC 9110 section 13)', ()
     assert.equal(t.world.store.audit.at(-1)?.action, 'config.rollback');
   });
 
+  test('where no document was ever saved the answer is a valid empty one, and can be saved over', async () => {
+    t.world.document.text = '';
+    t.world.document.source = 'none';
+    const empty = await t.send(admin, 'GET', '/aperture/config');
+    assert.equal(empty.status, 200);
+    assert.deepEqual(JSON.parse(empty.text), {});
+    const saved = await putAperture({ 'if-match': empty.headers['etag'] ?? '' });
+    assert.equal(saved.status, 200, saved.text);
+  });
+
   test('reading is 304 for the tag that one has', async () => {
     assert.equal(
       (await t.send(admin, 'GET', '/aperture/config', { headers: { 'if-none-match': '"v3"' } })).status,
@@ -263,6 +277,8 @@ describe('explain, audit and stored grants', () => {
       models: ['**'],
       createdAt: 0,
       createdBy: 'claim',
+      expiresAt: null,
+      approvalId: null,
     });
     const path = `/api/v1/admins/${encodeURIComponent('jwt:https://i/x:1')}`;
     assert.equal((await t.send(adminToken, 'DELETE', path)).json['code'], 'last_admin');
@@ -302,7 +318,144 @@ describe('health', () => {
     assert.ok(!(await t.send(null, 'GET', '/readyz')).text.includes('secret detail'));
   });
 
+  test('another method on a public path is a 405 for strangers too, and they learn of no other path', async () => {
+    for (const path of ['/healthz', '/readyz']) {
+      const answer = await t.send(null, 'POST', path, { body: {} });
+      assert.equal(answer.status, 405, answer.text);
+      assert.equal(answer.headers['allow'], 'GET');
+    }
+    assert.equal((await t.send(null, 'POST', '/api/v1/whoami', { body: {} })).status, 401);
+    assert.equal((await t.send(null, 'GET', '/api/v1/nothing')).status, 401);
+  });
+
   test('/healthz answers without identity and says nothing more', async () => {
     assert.equal((await t.send(null, 'GET', '/healthz')).text, '{"status":"ok"}');
+  });
+});
+
+describe('nothing is changed unrecorded (DESIGN section 8: the audit log)', () => {
+  /** The state that a change would alter. */
+  const state = (): string =>
+    JSON.stringify([t.world.keys, t.world.tokens, t.world.document, t.world.store.grants, t.world.denials]);
+
+  const changes: readonly (readonly [
+    name: string,
+    method: string,
+    path: string,
+    body: unknown,
+    headers?: object,
+  ])[] = [
+    ['a key', 'POST', '/api/v1/keys', { provider: 'openai', secret: 'sk-1' }],
+    ['a token', 'POST', '/api/v1/tokens', { name: 'n' }],
+    ['the document', 'PUT', '/api/v1/config', { text: '{ /* new */ }' }, { 'if-match': '"v3"' }],
+    ['an earlier document', 'POST', '/api/v1/config/rollback', { version: 1 }, { 'if-match': '"v3"' }],
+  ];
+
+  for (const [name, method, path, body, headers = {}] of changes) {
+    test(`${name}: where the log cannot be written nothing changes`, async () => {
+      t.world.storeDown = true;
+      const before = state();
+      const answer = await t.send(adminToken, method, path, { body, headers: { ...headers } });
+      assert.equal(answer.json['code'], 'unavailable', answer.text);
+      assert.equal(state(), before);
+      t.world.storeDown = false;
+      const done = await t.send(adminToken, method, path, { body, headers: { ...headers } });
+      assert.ok(done.status < 300, done.text);
+      assert.notEqual(state(), before);
+      assert.equal(t.world.store.audit.length, 1);
+    });
+  }
+
+  test('the entry is there before the change, and a change that fails is said to have failed', async () => {
+    const seen: (readonly string[])[] = [];
+    t.world.beforeMint = () => {
+      seen.push(t.world.store.audit.map(({ action }) => action));
+      throw new AppError('store_write_failed', 'disk full');
+    };
+    const answer = await t.send(adminToken, 'POST', '/api/v1/tokens', { body: { name: 'n' } });
+    assert.equal(answer.json['code'], 'unavailable');
+    assert.deepEqual(seen, [['token.create']]);
+    const [first, second] = t.world.store.audit;
+    assert.deepEqual([second?.action, second?.target], ['token.create.failed', first?.target]);
+    assert.equal(second?.facts['error'], 'store_write_failed');
+  });
+
+  test('what only takes away is done also where the log cannot be written, and the request fails', async () => {
+    const key = String(
+      (await t.send(adminToken, 'POST', '/api/v1/keys', { body: { provider: 'openai', secret: 'sk-1' } }))
+        .json['id'],
+    );
+    const token = String(
+      (await t.send(adminToken, 'POST', '/api/v1/tokens', { body: { name: 'n' } })).json['id'],
+    );
+    t.world.storeDown = true;
+    for (const [method, path, body] of [
+      ['POST', `/api/v1/keys/${key}/revoke`, {}],
+      ['DELETE', `/api/v1/tokens/${token}`, undefined],
+      ['POST', '/api/v1/jwt-denials', { token_id: `jwt_${'0'.repeat(24)}` }],
+    ] as const) {
+      const answer = await t.send(adminToken, method, path, body === undefined ? {} : { body });
+      assert.equal(answer.json['code'], 'unavailable', path);
+    }
+    assert.equal(t.world.keys[0]?.state, 'revoked');
+    assert.notEqual(t.world.tokens[0]?.revokedAt, null);
+    assert.equal(t.world.denials.length, 1);
+  });
+});
+
+describe('the deny-list of JWTs (DESIGN section 5)', () => {
+  const deny = (body: Record<string, unknown>, as = adminToken): Promise<Answer> =>
+    t.send(as, 'POST', '/api/v1/jwt-denials', { body });
+
+  test('admins deny by jti, subject and token id; each is recorded, listed and can be taken back', async () => {
+    const issuer = 'https://issuer.example';
+    for (const [body, denied] of [
+      [
+        { issuer, jti: 'j1' },
+        { kind: 'jti', issuer, jti: 'j1' },
+      ],
+      [
+        { issuer, subject: 's' },
+        { kind: 'subject', issuer, subject: 's', issuedBefore: t.world.now },
+      ],
+      [
+        { issuer, subject: 's', issued_before: '2026-01-01T00:00:00Z' },
+        { kind: 'subject', issuer, subject: 's', issuedBefore: Date.UTC(2026, 0, 1) },
+      ],
+      [{ token_id: 'jwt_0' }, { kind: 'token', tokenId: 'jwt_0' }],
+    ] as const) {
+      const answer = await deny(body);
+      assert.equal(answer.status, 201, answer.text);
+      assert.deepEqual(t.world.denials.at(-1)?.denied, denied);
+      assert.equal(t.world.store.audit.at(-1)?.action, 'jwt.deny');
+    }
+    const listed = await t.send(admin, 'GET', '/api/v1/jwt-denials');
+    assert.deepEqual(
+      listed.items.map((item) => [item['jti'], item['subject'], item['token_id']]),
+      [
+        ['j1', null, null],
+        [null, 's', null],
+        [null, 's', null],
+        [null, null, 'jwt_0'],
+      ],
+    );
+    assert.equal((await t.send(adminToken, 'DELETE', '/api/v1/jwt-denials/deny_1')).status, 204);
+    assert.deepEqual(lastAudit().slice(2), ['jwt.allow', 'jti j1']);
+    assert.equal((await t.send(adminToken, 'DELETE', '/api/v1/jwt-denials/deny_1')).status, 404);
+  });
+
+  test('it needs the role admin and presence, and says one thing at a time', async () => {
+    assert.equal((await deny({ token_id: 'jwt_0' }, admin)).json['code'], 'presence_required');
+    assert.equal((await deny({ token_id: 'jwt_0' }, user)).json['code'], 'role_missing');
+    assert.equal((await t.send(user, 'GET', '/api/v1/jwt-denials')).json['code'], 'role_missing');
+    for (const body of [
+      {},
+      { jti: 'j' },
+      { issuer: 'i', jti: 'j', subject: 's' },
+      { issuer: 'i', subject: 's', issued_before: 'yesterday' },
+      { token_id: 'jwt_0', issuer: 'i' },
+    ])
+      assert.equal((await deny(body)).status, 400, JSON.stringify(body));
+    assert.deepEqual(t.world.denials, []);
   });
 });

@@ -11,14 +11,20 @@ import type { PresenceSessions } from '../presence/sessions.ts';
 import { createRequestMetrics, type RequestMetrics } from '../request-metrics.ts';
 import type { ApiRouter } from '../router.ts';
 import { json } from '../schemas.ts';
+import { addApprovalRoutes } from './approvals.ts';
 import { addApertureRoutes } from './aperture.ts';
+import { addBudgetRoutes } from './budgets.ts';
 import { addConfigRoutes } from './config.ts';
 import { addEventRoutes, type LiveEvents } from './events.ts';
 import { addGovernanceRoutes } from './governance.ts';
 import { addHealthRoutes } from './health.ts';
+import { addHealthStateRoutes } from './health-states.ts';
 import { addIdentityRoutes } from './identity.ts';
+import { addJwtDenialRoutes } from './jwt-denials.ts';
 import { addKeyRoutes } from './keys.ts';
+import { addQuotaRoutes } from './quotas.ts';
 import { addRequestRoutes } from './requests.ts';
+import { addSimulateRoutes } from './simulate.ts';
 import { addTokenRoutes } from './tokens.ts';
 import { addUsageRoutes } from './usage.ts';
 
@@ -39,8 +45,12 @@ export function addRoutes(router: ApiRouter, deps: ApiDependencies, sessions: Pr
   const events = addEventRoutes(router, deps);
   addKeyRoutes(router, deps);
   addTokenRoutes(router, deps);
+  addJwtDenialRoutes(router, deps);
+  addApprovalRoutes(router, deps);
+  addBudgetRoutes(router, deps);
   addConfigRoutes(router, deps);
   addGovernanceRoutes(router, deps, sessions);
+  addSimulateRoutes(router, deps);
   addPresenceRoutes(router, {
     deps,
     sessions,
@@ -49,6 +59,8 @@ export function addRoutes(router: ApiRouter, deps: ApiDependencies, sessions: Pr
     passkeys: createPasskeyDesk(deps),
   });
   addApertureRoutes(router, deps);
+  addQuotaRoutes(router, deps);
+  addHealthStateRoutes(router, deps);
   addHealthRoutes(router, deps, metrics);
   addDocumentRoutes(router);
   addPageRoutes(router, deps);

@@ -36,6 +36,8 @@ const ProviderSchema = z
   })
   .openapi('ProviderSummary');
 
+const EMPTY_DOCUMENT = '{}\n';
+
 export function addApertureRoutes(router: ApiRouter, deps: ApiDependencies): void {
   addDocument(router, deps);
   addPricing(router, deps);
@@ -62,7 +64,8 @@ function addDocument(router: ApiRouter, deps: ApiDependencies): void {
     }),
     (c) => {
       const { text, etag } = deps.documents.text();
-      return untyped(conditional(c, etag, text));
+      // Where no document was ever saved, an empty one is in force; no text at all is no HuJSON.
+      return untyped(conditional(c, etag, text === '' ? EMPTY_DOCUMENT : text));
     },
   );
 

@@ -1,6 +1,6 @@
 /** The gateway document: read, check, save with `If-Match`, versions, diff and rollback. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { recordAction } from '../audit-trail.ts';
+import { type AuditedAction, recordAction, recordChange } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies, DocumentActor, DocumentProblem, DocumentText, SaveResult } from '../ports.ts';
 import type { ApiContext, ApiRouter } from '../router.ts';
@@ -160,13 +160,21 @@ export function addConfigRoutes(router: ApiRouter, deps: ApiDependencies): void 
     }),
     async (c) => {
       const { version, comment } = c.req.valid('json');
-      const saved = await deps.documents.rollback({
-        version,
-        expectedVersion: requireMatch(c, deps).version,
-        actor: documentActor(c),
-        comment: comment === '' ? `rollback to version ${version}` : comment,
-      });
-      return c.json(await savedView(c, deps, saved, { action: 'config.rollback', to: version }), 200);
+      const expectedVersion = requireMatch(c, deps).version;
+      const action = {
+        action: 'config.rollback',
+        target: `version ${expectedVersion + 1}`,
+        facts: { to: version },
+      };
+      const saved = await recordChange(deps, c.get('actor'), action, () =>
+        deps.documents.rollback({
+          version,
+          expectedVersion,
+          actor: documentActor(c),
+          comment: comment === '' ? `rollback to version ${version}` : comment,
+        }),
+      );
+      return c.json(savedView(c, saved), 200);
     },
   );
 }
@@ -177,13 +185,17 @@ export async function saveDocument(
   deps: ApiDependencies,
   save: { readonly text: string; readonly comment: string },
 ): Promise<z.output<typeof SavedSchema>> {
-  const saved = await deps.documents.save({
-    text: save.text,
-    expectedVersion: requireMatch(c, deps).version,
-    actor: documentActor(c),
-    comment: save.comment,
-  });
-  return savedView(c, deps, saved, { action: 'config.save' });
+  const expectedVersion = requireMatch(c, deps).version;
+  const actor = documentActor(c);
+  const action: AuditedAction = { action: 'config.save', target: `version ${expectedVersion + 1}` };
+  const change = (): Promise<SaveResult> =>
+    deps.documents.save({ text: save.text, expectedVersion, actor, comment: save.comment });
+  const { ok } = await deps.documents.validate(save.text, actor);
+  if (ok) return savedView(c, await recordChange(deps, c.get('actor'), action, change));
+  // What is refused changes nothing and is not recorded; a policy that changed meanwhile may let it pass.
+  const saved = await change();
+  await recordAction(deps, c.get('actor'), action);
+  return savedView(c, saved);
 }
 
 function documentActor(c: ApiContext): DocumentActor {
@@ -219,17 +231,7 @@ function requireMatch(c: ApiContext, deps: ApiDependencies): DocumentText {
   return current;
 }
 
-async function savedView(
-  c: ApiContext,
-  deps: ApiDependencies,
-  saved: SaveResult,
-  done: { readonly action: string; readonly to?: number },
-): Promise<z.output<typeof SavedSchema>> {
-  await recordAction(deps, c.get('actor'), {
-    action: done.action,
-    target: `version ${saved.version}`,
-    facts: done.to === undefined ? {} : { to: done.to },
-  });
+function savedView(c: ApiContext, saved: SaveResult): z.output<typeof SavedSchema> {
   c.header('etag', saved.etag);
   return { version: saved.version, etag: saved.etag, problems: saved.notes.map(problemView) };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, request, type IncomingMessage } from 'node:http';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { question } from '../../approvals/test-approvals.ts';
 import type { Caller } from '../../identity/caller.ts';
 import { caller, portOf, requestRow, startTestApi, type TestApi, tokenCaller } from '../test-api.ts';
 
@@ -52,6 +53,32 @@ async function follow(
 }
 
 describe('live events', () => {
+  test('news of an approval goes to its requester, those who may decide it, auditors and admins', async () => {
+    t.world.access.set('local:3', { roles: new Set(['user', 'approver']) });
+    const streams = {
+      alice: await follow(alice),
+      stranger: await follow(caller('local:2')),
+      approver: await follow(caller('local:3')),
+      admin: await follow(admin),
+    };
+    const asked = question({ mode: 'pending', requester: { principal: 'local:1', label: 'user-1' } });
+    const answer = await t.world.approvals.ask(asked);
+    assert.ok(answer.state === 'pending');
+    for (const principal of ['local:1', 'local:2', 'local:3'])
+      t.world.bus.publish('request.finished', requestRow(`req_end_${principal}`, principal));
+    const seen = {
+      alice: await streams.alice.until('req_end_local:1'),
+      stranger: await streams.stranger.until('req_end_local:2'),
+      approver: await streams.approver.until('req_end_local:3'),
+      admin: await streams.admin.until('req_end_local:3'),
+    };
+    for (const who of ['alice', 'approver', 'admin'] as const) {
+      assert.match(seen[who], /event: approval\.requested/, who);
+      assert.ok(seen[who].includes(answer.id) && !seen[who].includes('clean the build folder'), who);
+    }
+    assert.doesNotMatch(seen.stranger, /approval\./);
+  });
+
   test('each sees what they may: own requests, those of a led group, or all', async () => {
     const streams = {
       alice: await follow(alice),

@@ -8,6 +8,8 @@ import { createRoute } from '@hono/zod-openapi';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import type { PosternEvents } from '../../gateway/events.ts';
 import { type Actor, callerActor, seesAll } from '../actor.ts';
+import { maySeeApproval, newsView } from '../approval-view.ts';
+import { crossingView, maySeeBudget } from '../budget-view.ts';
 import { type PostedEvent, postedEvent } from '../posted-events.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
@@ -41,7 +43,7 @@ export function addEventRoutes(router: ApiRouter, deps: ApiDependencies): LiveEv
       path: '/api/v1/events',
       summary: 'Live events',
       description:
-        '`text/event-stream` of `request.started`, `request.finished` (data as in /api/v1/requests), and for auditors and admins `config.changed` and `config.failed`. A comment every 15 s. A reader that falls behind is cut and connects again; there is no replay.',
+        '`text/event-stream` of `request.started`, `request.finished` (data as in /api/v1/requests), `approval.requested`, `approval.decided` and `approval.expired` (to the requester, those who may decide, auditors and admins), `budget.warned`, `budget.exhausted` and `budget.overrun` (to those whose budget it is, leads of its group, auditors and admins), and for auditors and admins `config.changed` and `config.failed`. A comment every 15 s. A reader that falls behind is cut and connects again; there is no replay.',
       responses: {
         200: {
           description: 'A stream without end.',
@@ -86,7 +88,7 @@ function startStream(deps: ApiDependencies, actor: Actor, res: ServerResponse, o
       res.end();
       return;
     }
-    const data = eventData(now, postedEvent(name, event));
+    const data = eventData(deps, now, postedEvent(name, event));
     if (data !== null) send(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
   });
   const keepAlive = setInterval(() => {
@@ -124,11 +126,25 @@ function presentActor(deps: ApiDependencies, actor: Actor): Actor | null {
 }
 
 /** What this actor is shown of an event, or null for nothing. */
-function eventData(actor: Actor, posted: PostedEvent): unknown {
+function eventData(deps: ApiDependencies, actor: Actor, posted: PostedEvent): unknown {
   if (posted.name === 'request.started')
     return maySeeRecord(actor, posted.event) ? startedView(posted.event) : null;
   if (posted.name === 'request.finished')
     return maySeeRecord(actor, posted.event) ? requestView(posted.event, actor) : null;
+  if (
+    posted.name === 'approval.requested' ||
+    posted.name === 'approval.decided' ||
+    posted.name === 'approval.expired'
+  )
+    return maySeeApproval(deps, actor, posted.event) ? newsView(posted.event) : null;
+  if (
+    posted.name === 'budget.warned' ||
+    posted.name === 'budget.exhausted' ||
+    posted.name === 'budget.overrun'
+  ) {
+    const isSeen = deps.budgets !== undefined && maySeeBudget(deps.budgets, actor, posted.event);
+    return isSeen ? crossingView(posted.event) : null;
+  }
   const { event } = posted;
   if (event.tailnet !== actor.tailnet || !seesAll(actor)) return null;
   return {

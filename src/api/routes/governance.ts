@@ -1,9 +1,11 @@
 /** Why may somebody use a model; the audit log; grants that are not in the document. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Caller } from '../../identity/caller.ts';
-import type { AuditRow } from '../../store/shapes.ts';
+import type { ToolQuestion } from '../../policy/governance.ts';
+import type { AuditRow, StoredGrant } from '../../store/shapes.ts';
+import type { JsonValue } from '../../wire/hujson.ts';
 import { type Actor, seesAll } from '../actor.ts';
-import { recordAction } from '../audit-trail.ts';
+import { recordWithdrawal } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import type { PresenceSessions } from '../presence/sessions.ts';
@@ -17,6 +19,8 @@ import {
   LimitParam,
   listOf,
   NameText,
+  NullableTime,
+  nullableTimeText,
   parseTime,
   TimeParam,
   TimeSchema,
@@ -37,6 +41,18 @@ const Subject = z
     door: z.enum(['local', 'token', 'tailscaled', 'serve', 'node']).default('tailscaled'),
   })
   .describe('Somebody else, described; for auditors and admins. Default: yourself.');
+
+const Call = z
+  .strictObject({
+    tool: NameText,
+    arguments: z
+      .string()
+      .max(32_768)
+      .optional()
+      .describe('As a model would write them: the text of a JSON value. Default: unknown.'),
+    agent: NameText.optional().describe('Label of the calling program.'),
+  })
+  .describe('A tool call: what would become of it.');
 
 const AuditSchema = z
   .object({
@@ -61,6 +77,8 @@ const GrantSchema = z
     models: z.array(z.string()),
     created_at: TimeSchema,
     created_by: z.string(),
+    expires_at: NullableTime.describe('It ends by itself then.'),
+    approval: z.string().nullable().describe('The approval that it follows from.'),
   })
   .openapi('StoredGrant');
 
@@ -83,7 +101,12 @@ function addExplain(router: ApiRouter, deps: ApiDependencies): void {
       summary: 'Why may somebody use a model, or why not',
       request: {
         body: jsonBody(
-          z.strictObject({ model: NameText, format: NameText.optional(), subject: Subject.optional() }),
+          z.strictObject({
+            model: NameText,
+            format: NameText.optional(),
+            subject: Subject.optional(),
+            call: Call.optional(),
+          }),
         ),
       },
       responses: {
@@ -96,12 +119,14 @@ function addExplain(router: ApiRouter, deps: ApiDependencies): void {
       },
     }),
     (c) => {
-      const { model, format, subject } = c.req.valid('json');
+      const { model, format, subject, call } = c.req.valid('json');
       const who = subject === undefined ? c.get('actor').caller : describedCaller(c.get('actor'), subject);
       if (who === null)
         throw new ApiError('invalid_request', 'subject: the operator uses no models; say about whom you ask');
       const audience = seesAll(c.get('actor')) ? 'auditor' : 'self';
-      const explanation = deps.policy.current().explain(who, model, format, audience);
+      const explanation = deps.policy
+        .current()
+        .explain(who, model, format, audience, call && toQuestion(call));
       const steps = Object.entries(explanation).map(([name, step]) => [name, snakeCase(step)]);
       return c.json(
         { ...Object.fromEntries(steps), allowed: explanation.allowed, text: explanation.text },
@@ -109,6 +134,22 @@ function addExplain(router: ApiRouter, deps: ApiDependencies): void {
       );
     },
   );
+}
+
+/** Text that is no JSON is judged as a model's would be that wrote it. */
+function toQuestion({ tool, arguments: text, agent }: z.output<typeof Call>): ToolQuestion {
+  let value: JsonValue | undefined;
+  try {
+    value = text === undefined ? undefined : parseJson(text);
+  } catch {
+    value = undefined;
+  }
+  return { name: tool, argumentsText: text ?? '', arguments: value, agent: agent ?? null };
+}
+
+function parseJson(text: string): JsonValue {
+  const value: JsonValue = JSON.parse(text);
+  return value;
 }
 
 /** A caller to reason about. It is passed to `explain` only and can never make a request. */
@@ -195,7 +236,7 @@ function addAdmins(router: ApiRouter, deps: ApiDependencies, sessions: PresenceS
     createRoute({
       method: 'get',
       path: '/api/v1/admins',
-      summary: 'Grants that are not in the document: the first admin, and the starter',
+      summary: 'Grants that are not in the document: the first admin, the starter, and approved ones',
       responses: { 200: json(listOf(GrantSchema), 'Stored grants.') },
     }),
     async (c) => {
@@ -206,6 +247,8 @@ function addAdmins(router: ApiRouter, deps: ApiDependencies, sessions: PresenceS
         models: [...grant.models],
         created_at: timeText(grant.createdAt),
         created_by: grant.createdBy,
+        expires_at: nullableTimeText(grant.expiresAt),
+        approval: grant.approvalId,
       }));
       return c.json({ items, next_cursor: null }, 200);
     },
@@ -219,17 +262,21 @@ function addAdmins(router: ApiRouter, deps: ApiDependencies, sessions: PresenceS
       summary: 'Remove a stored grant',
       request: {
         params: z.object({ principal: IdText }),
-        query: z.object({ role: z.enum(['user', 'admin']).default('admin') }),
+        query: z.object({
+          role: z.enum(['user', 'admin']).default('admin'),
+          approval: IdText.optional().describe('The grant that follows from this approval.'),
+        }),
       },
       responses: { 204: { description: 'Removed, with its presence.' } },
     }),
     async (c) => {
       const actor = c.get('actor');
       const { principal } = c.req.valid('param');
-      const { role } = c.req.valid('query');
+      const { role, approval = null } = c.req.valid('query');
       const grants = await deps.store.listGrants();
-      if (!grants.some((grant) => grant.principal === principal && grant.role === role))
-        throw new ApiError('not_found', 'no such grant');
+      const isMeant = (grant: StoredGrant): boolean =>
+        grant.principal === principal && grant.role === role && grant.approvalId === approval;
+      if (!grants.some(isMeant)) throw new ApiError('not_found', 'no such grant');
       const adminsLeft = grants.filter(
         (grant) => grant.role === 'admin' && grant.principal !== principal,
       ).length;
@@ -239,10 +286,19 @@ function addAdmins(router: ApiRouter, deps: ApiDependencies, sessions: PresenceS
           'this is the last admin: make another first, or run `postern admin reset`',
         );
       }
-      await deps.store.deleteGrant(principal, role);
-      sessions.endAll(principal);
-      await deps.documents.reloadGrants();
-      await recordAction(deps, actor, { action: 'grant.remove', target: principal, facts: { role } });
+      const action = { action: 'grant.remove', target: principal, facts: { role, approval } };
+      await recordWithdrawal(deps, actor, action, async () => {
+        if (approval === null) sessions.endAll(principal);
+        // The approval ends with it, or the next start would grant it again.
+        if (approval !== null)
+          await deps.approvals?.withdrawOne(
+            actor.tailnet,
+            approval,
+            `its grant was removed by ${actor.label}`,
+          );
+        await deps.store.deleteGrant(principal, role, approval);
+        await deps.documents.reloadGrants();
+      });
       return c.body(null, 204);
     },
   );

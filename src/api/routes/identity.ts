@@ -40,6 +40,10 @@ const ModelSchema = z
     formats: z.array(z.string()),
     context_window: z.int().nullable(),
     max_output: z.int().nullable(),
+    modalities: z
+      .object({ input: z.array(z.string()), output: z.array(z.string()) })
+      .nullable()
+      .describe('`text`, `image`, `audio`, `video`, `pdf`, `embedding`; null where unknown.'),
     test: z.boolean().describe("Postern's own test model, which answers without any provider."),
     capture: z.string().nullable().describe('What is kept of your requests to it.'),
   })
@@ -101,6 +105,10 @@ export function addIdentityRoutes(router: ApiRouter, deps: ApiDependencies, clai
         formats: [...model.formats],
         context_window: model.contextWindow,
         max_output: model.maxOutput,
+        modalities:
+          model.modalities === null
+            ? null
+            : { input: [...model.modalities.input], output: [...model.modalities.output] },
         test: model.test,
         capture: captureOf(deps, access, model),
       }));

@@ -1,10 +1,11 @@
 /** Postern's own tokens: minted with presence, shown once, never wider than their minter. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { newId } from '../../base/ids.ts';
 import type { TokenScope } from '../../identity/caller.ts';
 import type { TokenRow } from '../../store/shapes.ts';
 import { presenceRequired } from '../access.ts';
 import { type Actor, seesAll } from '../actor.ts';
-import { recordAction } from '../audit-trail.ts';
+import { recordChange, recordWithdrawal } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies, NewToken } from '../ports.ts';
 import { type ApiContext, type ApiRouter, ownOrigin } from '../router.ts';
@@ -111,18 +112,20 @@ export function addTokenRoutes(router: ApiRouter, deps: ApiDependencies): void {
       const actor = c.get('actor');
       const body = c.req.valid('json');
       checkMint(c, deps, actor, body);
-      const { token, row } = await deps.tokens.mint(newToken(deps, actor, body));
-      await recordAction(deps, actor, {
-        action: 'token.create',
-        target: row.id,
-        facts: {
-          owner: row.owner,
-          name: row.name,
-          scopes: row.scopes,
-          models: row.models,
-          expires_at: nullableTimeText(row.expiresAt),
-        },
-      });
+      const asked = newToken(deps, actor, body);
+      const facts = {
+        owner: asked.owner,
+        name: asked.name,
+        scopes: asked.scopes,
+        models: asked.models,
+        expires_at: timeText(deps.clock.now() + asked.ttlMs),
+      };
+      const { token, row } = await recordChange(
+        deps,
+        actor,
+        { action: 'token.create', target: asked.id, facts },
+        () => deps.tokens.mint(asked),
+      );
       return c.json({ ...tokenView(row), token: token.reveal() }, 201);
     },
   );
@@ -147,12 +150,11 @@ export function addTokenRoutes(router: ApiRouter, deps: ApiDependencies): void {
       const own = row?.owner === actor.principal;
       if (row === undefined || (!own && !seesAll(actor))) throw new ApiError('not_found', 'no such token');
       if (!own) requireAdminPresence(c, deps, actor, 'revoking the token of another');
-      if (!(await deps.tokens.revoke(id))) throw new ApiError('not_found', 'no such token');
-      await recordAction(deps, actor, {
-        action: 'token.revoke',
-        target: id,
-        facts: { owner: row.owner, name: row.name },
-      });
+      if (row.revokedAt !== null) throw new ApiError('not_found', 'no such token');
+      const facts = { owner: row.owner, name: row.name };
+      await recordWithdrawal(deps, actor, { action: 'token.revoke', target: id, facts }, () =>
+        deps.tokens.revoke(id),
+      );
       return c.body(null, 204);
     },
   );
@@ -203,6 +205,7 @@ function newToken(deps: ApiDependencies, actor: Actor, body: Mint): NewToken {
   const minter = actor.caller?.token ?? null;
   const left = minter?.expiresAt == null ? Infinity : minter.expiresAt - deps.clock.now();
   return {
+    id: newId('tok', deps.clock, deps.random),
     owner: body.owner ?? actor.principal,
     ownerLabel: body.owner ?? actor.label,
     name: body.name,

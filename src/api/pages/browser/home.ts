@@ -1,4 +1,6 @@
 /** The first page: who I am, live requests, my usage, how to connect. */
+import { followApprovals, showLists } from './approval-lists.ts';
+import type { CardParts } from './approval-texts.ts';
 import {
   at,
   call,
@@ -30,7 +32,8 @@ export async function showPage(): Promise<void> {
     return;
   }
   for (const id of ['requests-part', 'usage-part', 'connect-part']) element(id).hidden = false;
-  followRequests(principal);
+  const approvals: CardParts = { principal, refresh: () => showLists(approvals) };
+  followRequests(principal, approvals);
   await Promise.all([showStatus(), showUsage(principal), showClients()]);
 }
 
@@ -109,7 +112,7 @@ export async function showUsage(principal: string): Promise<void> {
  * Live rows, newest first, at most 50. Only while the page is seen: a browser keeps six connections
  * to one server at most, so that seven hidden tabs would block each other.
  */
-export function followRequests(principal: string): void {
+export function followRequests(principal: string, approvals: CardParts): void {
   const state = element('live');
   let events: EventSource | null = null;
   let usage: 'shown' | 'due' | 'due twice' = 'shown';
@@ -135,10 +138,12 @@ export function followRequests(principal: string): void {
     source.addEventListener('open', () => {
       tell('live', true);
       showRecent().catch(sayFailure);
+      approvals.refresh().catch(sayFailure);
     });
     source.addEventListener('error', () => {
       tell(source.readyState === 2 ? 'not live: load the page again' : 'connecting …', false);
     });
+    followApprovals(source, approvals);
     source.addEventListener('request.started', (event) => putRequest(parseJson(event.data), false));
     source.addEventListener('request.finished', (event) => {
       putRequest(parseJson(event.data), true);

@@ -1,4 +1,5 @@
 /** The pages for the claim and for presence. */
+import { answerOf, assertPasskey, needPasskeySupport, refusedByBrowser } from './passkeys.ts';
 import {
   at,
   call,
@@ -202,17 +203,7 @@ export async function whilePresent(action: () => Promise<void>): Promise<void> {
 }
 
 export async function usePasskey(): Promise<void> {
-  needPasskeySupport();
-  const options = await call('POST', '/api/v1/presence/assertion/options');
-  const credential = await navigator.credentials
-    .get({
-      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the browser checks every member
-        options as PublicKeyCredentialRequestOptionsJSON,
-      ),
-    })
-    .catch(refusedByBrowser);
-  keepPresence(await call('POST', '/api/v1/presence/assertion', { response: answerOf(credential) }));
+  await assertPasskey();
   say('');
   await showPresence();
 }
@@ -230,29 +221,4 @@ export async function addPasskey(): Promise<void> {
     .catch(refusedByBrowser);
   const name = field('passkey-name').value.trim() || 'passkey';
   await call('POST', '/api/v1/presence/passkeys', { name, response: answerOf(credential) });
-}
-
-/** The browser's own words are for programmers (Web Authentication section 14.5.1). */
-export function refusedByBrowser(error: unknown): never {
-  const name = textOf(error, 'name');
-  if (name === 'InvalidStateError')
-    throw new Error('This device has a passkey here already.', { cause: error });
-  if (name === 'NotAllowedError')
-    throw new Error('No passkey was used: it was cancelled, or took too long.', { cause: error });
-  throw error;
-}
-
-/** What an authenticator said, as JSON. */
-export function answerOf(credential: Credential | null): unknown {
-  if (!(credential instanceof PublicKeyCredential)) throw new Error('the browser gave no passkey');
-  return credential.toJSON();
-}
-
-export function needPasskeySupport(): void {
-  if (
-    typeof PublicKeyCredential !== 'function' ||
-    typeof PublicKeyCredential.parseCreationOptionsFromJSON !== 'function'
-  ) {
-    throw new Error('This browser cannot use passkeys here: use the code of the terminal.');
-  }
 }
