@@ -47,9 +47,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./explain.ts')).setupExplain,
   },
   {
+    name: 'approvals',
+    summary: 'what waits for a person: list, watch, show, approve, deny, withdraw',
+    load: async () => (await import('./approvals.ts')).setupApprovals,
+  },
+  {
+    name: 'budgets',
+    summary: 'what is left of budgets: list, ask for more, refill',
+    load: async () => (await import('./budgets.ts')).setupBudgets,
+  },
+  {
     name: 'keys',
-    summary: 'provider keys: list, add, promote, retire, revoke',
+    summary: 'provider keys: list, show, add, promote, retire, revoke',
     load: async () => (await import('./keys.ts')).setupKeys,
+  },
+  {
+    name: 'find-keys',
+    summary: 'find provider keys that lie about, and put them into the vault',
+    load: async () => (await import('./find-keys/index.ts')).setupFindKeys,
   },
   {
     name: 'tokens',
@@ -60,6 +75,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'config',
     summary: 'the gateway document: show, check, apply, diff, rollback, import',
     load: async () => (await import('./config.ts')).setupConfig,
+  },
+  {
+    name: 'policy',
+    summary: "a document's own tests, and what a draft would have made of recorded requests",
+    load: async () => (await import('./policy.ts')).setupPolicy,
   },
   {
     name: 'admin',

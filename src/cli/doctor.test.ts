@@ -48,6 +48,31 @@ describe('doctor ends with 1 exactly if there is something to mend', () => {
 
   const cases: readonly (readonly [what: string, check: string, answers: Answers])[] = [
     [
+      'a key would cross the internet unencrypted',
+      'document',
+      {
+        'GET /api/v1/config': {
+          body: { text: '{ "providers": { "p": { "baseurl": "http://8.8.8.8", "models": ["m"] } } }' },
+        },
+      },
+    ],
+    [
+      'a quota limits nobody',
+      'quotas',
+      { 'GET /api/v1/config': { body: { text: '{"quotas": {"a": {"capacity": "$1"}}}' } } },
+    ],
+    [
+      'a quota reserves nothing',
+      'quotas',
+      {
+        'GET /api/v1/config': {
+          body: {
+            text: '{"quotas": {"a": {"capacity": "$1", "reserve": "none"}}, "grants": [{"src": ["*"], "app": {"postern.dev/cap/gateway": [{"models": "**", "quotas": [{"bucket": "a"}]}]}}]}',
+          },
+        },
+      },
+    ],
+    [
       'records cannot be written',
       'ready',
       {

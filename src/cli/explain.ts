@@ -1,6 +1,6 @@
 /** `postern explain`: which rule allows or refuses a model. */
 import { type Command, Option } from 'commander';
-import { EXIT } from './failure.ts';
+import { EXIT, usageFailure } from './failure.ts';
 import { isObject, textAt } from './fields.ts';
 import { printable, printJson, printLine } from './output.ts';
 import { addCommonOptions, addExamples, type CommonFlags, connect, type Session } from './session.ts';
@@ -12,6 +12,9 @@ interface ExplainFlags extends CommonFlags {
   readonly tag?: readonly string[];
   readonly door?: string;
   readonly format?: string;
+  readonly tool?: string;
+  readonly arguments?: string;
+  readonly agent?: string;
 }
 
 export function setupExplain(command: Command, session: Session): void {
@@ -31,11 +34,16 @@ export function setupExplain(command: Command, session: Session): void {
         'node',
       ]),
     )
+    .option('--tool <name>', 'what would become of a call of this tool, too')
+    .option('--arguments <json>', 'of that call, as a model would write them; default unknown')
+    .option('--agent <label>', 'of that call: the program that makes it, for example claude-code')
     .action(async (model: string, flags: ExplainFlags) => {
+      const call = callOf(flags);
       const answer = await connect(session, flags).api.post('/api/v1/explain', {
         model,
         format: flags.format,
         subject: subjectOf(flags),
+        call,
       });
       const allowed = isObject(answer) && answer['allowed'] === true;
       session.end(allowed ? EXIT.done : EXIT.failed);
@@ -47,6 +55,7 @@ export function setupExplain(command: Command, session: Session): void {
     ['postern explain claude-sonnet-4-5', 'may I, and by which rule'],
     ['postern explain openai/gpt-5 --user bob@example.com', 'may someone else'],
     ['postern explain gpt-5 --tag tag:ci', 'may a machine'],
+    [`postern explain gpt-5 --tool Bash --arguments '{"command": "ls"}'`, 'and what becomes of a tool call'],
   ]);
   command.addHelpText('after', '\nExit code 0 if the model may be used, 1 if not.');
 }
@@ -56,6 +65,13 @@ function subjectOf(flags: ExplainFlags): unknown {
   const { principal, user, group, tag, door } = flags;
   if ([principal, user, group, tag, door].every((value) => value === undefined)) return undefined;
   return { principal, login: user, groups: group, tags: tag, door };
+}
+
+/** Undefined where no call is asked about. */
+function callOf({ tool, arguments: text, agent }: ExplainFlags): unknown {
+  if (tool !== undefined) return { tool, arguments: text, agent };
+  if (text === undefined && agent === undefined) return undefined;
+  throw usageFailure('--arguments and --agent belong to a call: name its tool with --tool');
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

@@ -1,6 +1,7 @@
 /** `postern keys`: the provider keys of the vault. */
 import type { Command } from 'commander';
 import { listAt, numberAt, textAt } from './fields.ts';
+import { showKey, type ShowKeyFlags } from './key-impact.ts';
 import { formatLocal } from './moments.ts';
 import { printable, printJson, printLine, printTable } from './output.ts';
 import { readSecret } from './secret-input.ts';
@@ -42,6 +43,11 @@ export function setupKeys(command: Command, session: Session): void {
     ],
   ]);
 
+  addCommonOptions(command.command('show').description('who uses a key, and what its revocation would touch'))
+    .argument('<id>', 'key id, from `postern keys`')
+    .option('--days <number>', 'how far to look back, 1 to 366; default 30')
+    .action((id: string, flags: ShowKeyFlags) => showKey(session, id, flags));
+
   for (const [step, does] of STEPS) {
     addCommonOptions(command.command(step).description(does))
       .argument('<id>', 'key id, from `postern keys`')
@@ -56,6 +62,7 @@ export function setupKeys(command: Command, session: Session): void {
   }
   addExamples(command, [
     ['postern keys', 'list them'],
+    ['postern keys show key_06f3k9', 'who would notice if it were revoked'],
     ['postern keys add openai --stage', 'a rotation: add the new one staged,'],
     ['postern keys promote key_06f3k9', 'then promote it; nothing under way breaks'],
   ]);

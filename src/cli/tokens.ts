@@ -1,6 +1,7 @@
 /** `postern tokens`: Postern's own tokens, for callers that no network names. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { listAt, textAt, textsAt } from './fields.ts';
+import { setupJwtDenials } from './jwt-denials.ts';
 import { formatLocal, parseSpan } from './moments.ts';
 import { printJson, printLine, printNote, printTable } from './output.ts';
 import { addCommonOptions, addExamples, type CommonFlags, connect, type Session } from './session.ts';
@@ -48,6 +49,7 @@ export function setupTokens(command: Command, session: Session): void {
       if (flags.json === true) return printJson(session.context, answer ?? { id, revoked: true });
       printLine(session.context, `${id} is revoked`);
     });
+  setupJwtDenials(command, session);
   addExamples(command, [
     ['postern tokens', 'list them'],
     ['postern tokens create ci --ttl 7d', 'a token for a pipeline'],

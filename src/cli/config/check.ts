@@ -3,6 +3,8 @@ import { EXIT } from '../failure.ts';
 import { listAt, numberAt, textAt } from '../fields.ts';
 import { paint, printable, printJson, printLine } from '../output.ts';
 import { type CommonFlags, connect, type Session } from '../session.ts';
+import type { GatewayDocument } from '../../policy/index.ts';
+import { quotaWarnings } from './quota-faults.ts';
 import { readDocumentFile } from './read-document.ts';
 
 /** Exit code 1 for an error or a warning, which saving would refuse; notes are information. */
@@ -45,7 +47,7 @@ async function problemsOfFile(session: Session, file: string): Promise<readonly 
     message: `${model ?? 'role'}: expected ${expected}, got ${got}`,
     fix: detail,
   }));
-  return [...parsed.problems, ...failed];
+  return [...parsed.problems, ...(await quotaNotes(parsed.document)), ...failed];
 }
 
 async function problemsOfServer(session: Session, flags: CommonFlags): Promise<readonly unknown[]> {
@@ -53,7 +55,19 @@ async function problemsOfServer(session: Session, flags: CommonFlags): Promise<r
   const text = textAt(await api.get('/api/v1/config'), 'text') ?? '';
   // None was saved yet, which is no mistake.
   if (text === '') return [];
-  return listAt(await api.post('/api/v1/config/validate', { text }), 'problems');
+  const problems = listAt(await api.post('/api/v1/config/validate', { text }), 'problems');
+  const { parseGatewayDocument } = await import('../../policy/index.ts');
+  const { document } = parseGatewayDocument(text, { source: 'file', adminsElsewhere: true });
+  return [...problems, ...(await quotaNotes(document))];
+}
+
+/** Such a document can be saved. */
+async function quotaNotes(document: GatewayDocument): Promise<readonly unknown[]> {
+  return (await quotaWarnings(document)).map((warning) => ({
+    ...warning,
+    severity: 'note',
+    code: 'weak_quota',
+  }));
 }
 
 /** `file:line:column`, as compilers write it, so that editors can jump there. */

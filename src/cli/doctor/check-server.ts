@@ -2,12 +2,19 @@
 import type { ApiClient } from '../client.ts';
 import { CliFailure, EXIT } from '../failure.ts';
 import { isObject, listAt, numberAt, objectAt, textAt, textsAt } from '../fields.ts';
+import { quotaWarnings } from '../config/quota-faults.ts';
 import { type Finding, found, ok } from './finding.ts';
 
 export async function checkServer(api: ApiClient): Promise<readonly Finding[]> {
   const ready = await checkReady(api);
   if (ready.some((finding) => finding.check === 'server' && finding.level === 'problem')) return ready;
-  return [...ready, ...(await checkIdentity(api)), ...(await checkStatus(api)), ...(await checkKeys(api))];
+  return [
+    ...ready,
+    ...(await checkIdentity(api)),
+    ...(await checkStatus(api)),
+    ...(await checkDocument(api)),
+    ...(await checkKeys(api)),
+  ];
 }
 
 /** What `/readyz` says, also when it says no. */
@@ -108,6 +115,25 @@ async function checkStatus(api: ApiClient): Promise<readonly Finding[]> {
       ),
     );
   return findings;
+}
+
+/** Providers whose keys and prompts would cross the internet unencrypted. Shown to auditors and admins. */
+async function checkDocument(api: ApiClient): Promise<readonly Finding[]> {
+  const answer = await ask(api, '/api/v1/config');
+  const text = answer instanceof CliFailure ? '' : (textAt(answer, 'text') ?? '');
+  if (text === '') return [];
+  const { parseGatewayDocument } = await import('../../policy/index.ts');
+  const { document, problems } = parseGatewayDocument(text, { source: 'file', adminsElsewhere: true });
+  return [
+    ...problems
+      .filter(({ code }) => code === 'plain_http')
+      .map(({ severity, message, fix }) =>
+        found('document', severity === 'note' ? 'note' : 'warning', message, fix),
+      ),
+    ...(await quotaWarnings(document)).map(({ kind, message, fix }) =>
+      found('quotas', kind === 'broken' ? 'problem' : 'warning', message, fix),
+    ),
+  ];
 }
 
 async function checkKeys(api: ApiClient): Promise<readonly Finding[]> {

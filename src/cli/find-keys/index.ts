@@ -1,0 +1,2 @@
+/** `postern find-keys`. */
+export { setupFindKeys } from './find-keys.ts';
