@@ -18,6 +18,7 @@ const TASKS = {
   test: () => nodeTest(rest.length > 0 ? rest : DEFAULT_TESTS),
   'test:clients': () => nodeTest(['test/clients/**/*.test.ts']),
   'test:host': () => nodeTest(['test/host/**/*.test.ts']),
+  'test:interop': () => nodeTest(['test/interop/**/*.test.ts'], 2, ['./test/interop/counts.ts']),
   /* One at a time: they measure memory and processor time. */
   'test:load': () => nodeTest(['test/load/**/*.test.ts'], 1),
   'test:browser': () => nodeTest(['test/browser/**/*.test.ts']),
@@ -40,12 +41,15 @@ if (!Object.hasOwn(TASKS, task)) {
 ensurePackages('all');
 TASKS[task]();
 
-function nodeTest(patterns, concurrency = 2) {
+function nodeTest(patterns, concurrency = 2, moreReporters = []) {
   node([
     '--import',
     './test/property-seed.ts',
     '--test',
-    '--test-reporter=spec',
+    ...['spec', ...moreReporters].flatMap((name) => [
+      `--test-reporter=${name}`,
+      '--test-reporter-destination=stdout',
+    ]),
     `--test-concurrency=${concurrency}`,
     '--test-timeout=600000',
     ...patterns,

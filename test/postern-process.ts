@@ -16,6 +16,7 @@ const NODE_FLAGS = [
   '--disable-warning=ExperimentalWarning',
   '--max-semi-space-size=32',
   '--no-memory-reducer',
+  '--external-memory-accounted-in-global-limit',
 ];
 /** A start takes under a second; a loaded machine may need more. */
 const START_TIMEOUT_MS = 30_000;
@@ -28,6 +29,8 @@ export interface PosternProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Further flags of `postern serve`. */
   readonly flags?: readonly string[];
+  /** A state folder of an earlier run, which stays; default one of its own, which `stop` removes. */
+  readonly stateDir?: string;
   /** Words before the program, such as `taskset -c 0`. */
   readonly prefix?: readonly string[];
 }
@@ -67,7 +70,10 @@ export interface PosternProcess {
 
 /** Starts Postern and waits until it listens. Rejects with its output if it does not. */
 export async function startPostern(options: PosternProcessOptions = {}): Promise<PosternProcess> {
-  const stateDir = await mkdtemp(join(tmpdir(), 'postern-test-'));
+  const stateDir = options.stateDir ?? (await mkdtemp(join(tmpdir(), 'postern-test-')));
+  const removeState = async (): Promise<void> => {
+    if (options.stateDir === undefined) await rm(stateDir, { recursive: true, force: true });
+  };
   const flags = [
     '--json',
     '--listen',
@@ -119,13 +125,13 @@ export async function startPostern(options: PosternProcessOptions = {}): Promise
         }),
       stop: async () => {
         const clean = await stop(child);
-        await rm(stateDir, { recursive: true, force: true });
+        await removeState();
         if (!clean) throw new Error(`postern did not stop by itself; its log:\n${output.log}`);
       },
     };
   } catch (error) {
     child.kill('SIGKILL');
-    await rm(stateDir, { recursive: true, force: true });
+    await removeState();
     throw error;
   }
 }

@@ -1,14 +1,14 @@
 /** How the pages look and work for everybody: phone and desktop, light and dark, without a mouse, with a screen reader. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
 import { DESKTOP, launchChromium, openWatchedPage, PHONE } from './browser.ts';
+import { findings, overflow } from './looks.ts';
 import { startBrowserScene, type BrowserScene } from './scene.ts';
 import { makeTraffic } from './traffic.ts';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** What axe calls so is a failure. */
+const SERIOUS = ['serious', 'critical'];
 const SIZES = { phone: PHONE, desktop: DESKTOP } as const;
 const SCHEMES = ['light', 'dark'] as const;
 const PRESSES_MAX = 60;
@@ -93,7 +93,7 @@ describe('appearance', () => {
         for (const colorScheme of SCHEMES) {
           await watched.page.emulateMedia({ colorScheme });
           assert.equal(await overflow(watched.page), 0, `${size} ${colorScheme}`);
-          assert.deepEqual(await findings(watched.page), [], `${size} ${colorScheme}`);
+          assert.deepEqual(await findings(watched.page, SERIOUS), [], `${size} ${colorScheme}`);
         }
       }
     });
@@ -112,7 +112,7 @@ describe('appearance', () => {
       document.body.append(faint, wide);
     });
     assert.ok((await overflow(watched.page)) > 0);
-    const found = (await findings(watched.page)).join('\n');
+    const found = (await findings(watched.page, SERIOUS)).join('\n');
     assert.match(found, /color-contrast/);
     assert.match(found, /button-name/);
   });
@@ -171,25 +171,6 @@ async function ask(url: string): Promise<string> {
   });
   const body: unknown = await answer.json();
   return String(Object(body).id);
-}
-
-/** Pixels by which the page is wider than its window. */
-function overflow(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-}
-
-/** What axe calls serious or critical, with where it is. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  return page.evaluate(async () => {
-    const axe: {
-      run: () => Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>;
-    } = Reflect.get(window, 'axe');
-    const { violations } = await axe.run();
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
-  });
 }
 
 interface Stop {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { Browser } from 'playwright-core';
+import { plugIn } from './authenticator.ts';
 import { launchChromium, openWatchedPage, waitUntil, type WatchedPage } from './browser.ts';
 import { startCommand } from './command.ts';
 import { startBrowserScene, type BrowserScene } from './scene.ts';
@@ -182,19 +183,3 @@ describe('presence', () => {
     assert.ok(!watched.page.url().includes('secret'));
   });
 });
-
-/** Chromium's own authenticator, which answers at once and knows its user. */
-async function plugIn({ devtools }: WatchedPage): Promise<string> {
-  await devtools.send('WebAuthn.enable');
-  const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
-  return authenticatorId;
-}

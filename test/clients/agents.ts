@@ -16,6 +16,8 @@ export interface RealAgent {
   readonly model: string;
   /** Whether it says which session a request belongs to; else Postern derives one. */
   readonly namesSession: boolean;
+  /** Arguments that let it run its tools without asking at its own terminal: who decides is Postern. */
+  readonly mayRun: readonly string[];
   /** Further environment for a run without outside access. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -31,6 +33,7 @@ export const REAL_AGENTS: readonly RealAgent[] = [
     label: 'claude-code',
     format: 'anthropic_messages',
     model: 'claude-fake',
+    mayRun: ['--allowedTools', 'Bash', 'Read'],
     namesSession: true,
     env: {},
   },
@@ -41,6 +44,7 @@ export const REAL_AGENTS: readonly RealAgent[] = [
     label: 'codex',
     format: 'openai_responses',
     model: 'gpt-fake',
+    mayRun: ['--dangerously-bypass-approvals-and-sandbox'],
     namesSession: true,
     env: {},
   },
@@ -51,6 +55,7 @@ export const REAL_AGENTS: readonly RealAgent[] = [
     label: 'gemini-cli',
     format: 'gemini_generate_content',
     model: 'gemini-fake',
+    mayRun: ['--approval-mode', 'yolo'],
     namesSession: false,
     env: { GEMINI_CLI_TRUST_WORKSPACE: 'true' },
   },
@@ -61,6 +66,7 @@ export const REAL_AGENTS: readonly RealAgent[] = [
     label: 'opencode',
     format: 'openai_chat',
     model: 'gpt-fake',
+    mayRun: [],
     namesSession: true,
     env: {},
   },

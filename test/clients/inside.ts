@@ -21,6 +21,8 @@ export interface Job {
   /** Folder with the agents' launchers. */
   readonly programs: string;
   readonly question: string;
+  /** Of the fake, where it is not the one for the agent's format: the request is translated. */
+  readonly model?: string;
 }
 
 export interface SeenExchange {
@@ -47,17 +49,13 @@ const AGENT_TIMEOUT_MS = 120_000;
 /** The recorder writes within 250 ms; a loaded machine may need more. */
 const RECORDS_TIMEOUT_MS = 10_000;
 
-const job: Job = JSON.parse(process.argv[2] ?? '{}');
-const report = await perform(job);
-process.stdout.write(JSON.stringify(report));
-
-async function perform({ agent: name, target, programs, question }: Job): Promise<Report> {
+async function perform({ agent: name, target, programs, question, ...job }: Job): Promise<Report> {
   const agent = realAgent(name);
   const upstream = await startFakeUpstream();
   const postern = await startPostern({ document: documentFor(upstream.url) });
   const tap = target === 'upstream' ? await startTap(postern.url) : null;
   try {
-    const model = target === 'echo' ? 'postern/echo' : agent.model;
+    const model = target === 'echo' ? 'postern/echo' : (job.model ?? agent.model);
     const where = tap === null ? [] : ['--url', tap.url];
     const work = join(postern.stateDir, 'work');
     await mkdir(work);
@@ -86,7 +84,7 @@ async function perform({ agent: name, target, programs, question }: Job): Promis
 }
 
 /** One provider of the fake for each dialect; everybody on this machine may use all models. */
-function documentFor(baseurl: string): object {
+export function documentFor(baseurl: string): object {
   return {
     providers: {
       'fake-openai': {
@@ -136,3 +134,6 @@ function seenByUpstream(request: ReceivedRequest): SeenExchange {
   const answerBase64 = Buffer.concat(request.sent).toString('base64');
   return { method, target, rawHeaders, status: 0, bodyBase64: request.body.toString('base64'), answerBase64 };
 }
+
+if (import.meta.main)
+  process.stdout.write(JSON.stringify(await perform(JSON.parse(process.argv[2] ?? '{}'))));

@@ -260,6 +260,30 @@ describe('clouds', () => {
     assert.deepEqual(cloud.violations, []);
   });
 
+  test('Vertex: Claude’s tokens are counted for the model in the body, which must be granted', async () => {
+    const place = `/v1/projects/${cloud.google.project}/locations/us-central1`;
+    const path = `${place}/publishers/anthropic/models/count-tokens:rawPredict`;
+    const body = { anthropic_version: 'vertex-2023-10-16', messages: [{ role: 'user', content: 'hi' }] };
+    const counted = await postern.call(path, { body: { ...body, model: CLAUDE_ON_VERTEX } });
+    assert.equal(counted.status, 200, counted.text);
+    assert.deepEqual(counted.json(), { input_tokens: 17, counted_for: CLAUDE_ON_VERTEX });
+    assert.equal(cloud.requests.at(-1)?.path, path);
+    const byFullName = await postern.call(path, { body: { ...body, model: `vertex/${CLAUDE_ON_VERTEX}` } });
+    assert.equal(byFullName.json()['counted_for'], CLAUDE_ON_VERTEX, 'the name is replaced in the body');
+    const before = cloud.requests.length;
+    for (const [model, status] of [
+      ['claude-unknown', 404],
+      [undefined, 400],
+    ] as const) {
+      const refused = await postern.call(path, {
+        body: { ...body, ...(model === undefined ? {} : { model }) },
+      });
+      assert.equal(refused.status, status, refused.text);
+    }
+    assert.equal(cloud.requests.length, before);
+    assert.deepEqual(cloud.violations, []);
+  });
+
   test('Vertex: another project than the key’s is refused in words', async () => {
     const path =
       '/v1/projects/other/locations/us-central1/publishers/google/models/gemini-2.5-pro:generateContent';
@@ -311,8 +335,8 @@ describe('clouds', () => {
 
   test('clouds: one token served all Vertex calls, and every exchange is metered', async () => {
     assert.equal(cloud.google.tokens.size, 1);
-    // Two were refused before they got here: an unknown model and a foreign project.
-    const rows = await postern.requests(cloudCalls().length + 2);
+    // Four were refused before they got here: two unknown models, a missing one and a foreign project.
+    const rows = await postern.requests(cloudCalls().length + 4);
     const metered = rows.filter(({ outcome }) => outcome === 'ok').map(meteredAs);
     assert.deepEqual(metered.toSorted(), cloudCalls().toSorted());
   });
@@ -332,6 +356,7 @@ const METERS: readonly (readonly [path: RegExp, row: string])[] = [
   [/\/invoke-with-response-stream$/, 'bedrock_model_invoke streamed 11 5'],
   [/\/converse$/, 'bedrock_converse whole 13 6'],
   [/\/converse-stream$/, 'bedrock_converse streamed 13 6'],
+  [/count-tokens:rawPredict$/, 'google_raw_predict whole null null'],
   [/:rawPredict$/, 'google_raw_predict whole 17 4'],
   [/:streamRawPredict$/, 'google_raw_predict streamed 17 4'],
   [/:generateContent$/, 'generate_content whole 9 3'],

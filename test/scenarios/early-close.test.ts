@@ -177,7 +177,7 @@ describe('callers that leave', { timeout: 120_000 }, () => {
   });
 });
 
-test('streams that nobody reads are bounded in memory: 20 of 8 MiB hold less than 2 MiB each (DESIGN section 11)', async (t) => {
+test('streams that nobody reads are bounded in memory: 60 of 8 MiB hold less than 2 MiB each (DESIGN section 11)', async (t) => {
   const upstream = await startFakeUpstream();
   t.after(() => upstream.close());
   const postern = await startProcess({
@@ -199,11 +199,12 @@ test('streams that nobody reads are bounded in memory: 20 of 8 MiB hold less tha
   };
   await ask();
   const before = await untilSteady(() => residentMiB(postern.pid));
-  for (let count = 0; count < 20; count += 1) await ask();
+  // So many that what waits for the collector, some 50 MiB, does not decide.
+  for (let count = 0; count < 60; count += 1) await ask();
   const after = await untilSteady(() => residentMiB(postern.pid));
   for (const { socket } of connections) socket.destroy();
-  t.diagnostic(`resident: ${before.toFixed(0)} MiB with one unread stream, ${after.toFixed(0)} MiB with 21`);
-  assert.ok(after - before < 40, `grew by ${(after - before).toFixed(1)} MiB`);
+  t.diagnostic(`resident: ${before.toFixed(0)} MiB with one unread stream, ${after.toFixed(0)} MiB with 61`);
+  assert.ok(after - before < 120, `grew by ${(after - before).toFixed(1)} MiB`);
 });
 
 async function residentMiB(pid: number): Promise<number> {

@@ -1,5 +1,6 @@
 /** The way of a request, through a real server to a strict fake provider. */
 import assert from 'node:assert/strict';
+import { brotliCompressSync, constants, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { before, after, describe, test } from 'node:test';
 import { ANSWER_TEXT, headerOf, modelThat, type BehaviourName } from '../upstream/index.ts';
 import { suiteEnd } from './harness.ts';
@@ -185,12 +186,10 @@ describe('the way of a request', () => {
   });
 
   test('a granted model in the wrong format says which formats it has', async () => {
-    const reply = await scene.postern.call('/v1/messages', {
-      body: { model: 'gpt-5', max_tokens: 1, messages: [] },
-    });
+    const reply = await scene.postern.call('/v1/embeddings', { body: { model: 'claude-fake', input: 'x' } });
     assert.equal(reply.status, 404);
     assert.equal(reply.headers['x-postern-reason'], 'format_not_available');
-    assert.match(reply.text, /openai_chat/);
+    assert.match(reply.text, /anthropic_messages/);
   });
 
   test('bad input gets a clear error in the dialect, and nothing is sent', async () => {
@@ -226,12 +225,47 @@ describe('the way of a request', () => {
     assert.equal(scene.upstream.requests.length, 0);
   });
 
-  test('compressed bodies, WebSockets and foreign pages are refused', async () => {
-    const zipped = await scene.postern.call('/v1/chat/completions', {
-      body: '{}',
-      headers: { 'content-encoding': 'gzip' },
-    });
-    assert.equal(zipped.headers['x-postern-reason'], 'encoding_unsupported');
+  test('compressed bodies are decoded, judged and sent on plain (RFC 9110 section 8.4)', async () => {
+    const body = Buffer.from(
+      JSON.stringify({ model: 'gpt-5', messages: [{ role: 'user', content: 'hello '.repeat(300_000) }] }),
+    );
+    const small = Buffer.from('{"model":"gpt-5","messages":[{"role":"user","content":"hello"}]}');
+    for (const [coding, encode] of [
+      ['gzip', gzipSync],
+      ['deflate', deflateSync],
+      [
+        'br',
+        (plain: Buffer) => brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
+      ],
+      ['zstd', zstdCompressSync],
+    ] as const)
+      for (const plain of [small, body]) {
+        const before = scene.upstream.requests.length;
+        const reply = await scene.postern.call('/v1/chat/completions', {
+          body: encode(plain),
+          headers: { 'content-encoding': coding },
+        });
+        assert.equal(reply.status, 200, `${coding}: ${reply.text}`);
+        const sent = scene.upstream.requests[before];
+        assert.equal(sent === undefined ? '' : headerOf(sent, 'content-encoding'), null, coding);
+        assert.ok(sent?.body.equals(plain), coding);
+      }
+    for (const [coding, bytes, reason] of [
+      ['compress', small, 'encoding_unsupported'],
+      ['gzip, gzip', small, 'encoding_unsupported'],
+      ['gzip', small, 'body_invalid'],
+      ['gzip', gzipSync('{"model":"gpt-5","model":"gpt-4"}'), 'body_invalid'],
+      ['gzip', gzipSync('{"model":"unknown-model"}'), 'model_not_available'],
+    ] as const) {
+      const reply = await scene.postern.call('/v1/chat/completions', {
+        body: bytes,
+        headers: { 'content-encoding': coding },
+      });
+      assert.equal(reply.headers['x-postern-reason'], reason, reply.text);
+    }
+  });
+
+  test('WebSockets and foreign pages are refused', async () => {
     const socket = await scene.postern.call('/v1/responses', {
       headers: { connection: 'upgrade', upgrade: 'websocket' },
     });

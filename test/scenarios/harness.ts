@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { Clock } from '../../src/base/clock.ts';
 import { createLogger } from '../../src/base/log.ts';
 import { loadOperatorSettings, settingsFiles } from '../../src/config/index.ts';
 import { startServer, type RunningServer } from '../../src/server.ts';
@@ -16,6 +17,8 @@ export interface PosternOptions {
   readonly settings?: unknown;
   /** A state folder of an earlier run. */
   readonly stateDir?: string;
+  /** Instead of the system's. */
+  readonly clock?: Clock;
   /** Instead of this machine's, for its public listener. */
   readonly networkAddresses?: () => readonly string[];
 }
@@ -98,13 +101,14 @@ export async function startPostern(t: Ending, options: PosternOptions = {}): Pro
     write: (line) => logLines.push(line),
     now: Date.now,
   });
-  const { networkAddresses } = options;
+  const { networkAddresses, clock } = options;
   const server = await startServer({
     settings,
     env,
     logger,
     announce: (text) => announced.push(text),
     ...(networkAddresses === undefined ? {} : { networkAddresses }),
+    ...(clock === undefined ? {} : { clock }),
   });
   let stopped = false;
   const stop = async (): Promise<void> => {

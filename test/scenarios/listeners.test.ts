@@ -148,11 +148,14 @@ describe('behind `tailscale serve`', () => {
     const { viaServe } = await startBehindServe(t, {
       flags: { host: ['ai.example.net'], tailscaledSocket: daemon.socketPath },
     });
-    for (const host of [DNS_NAME, `${DNS_NAME}:8443`, 'gateway', 'ai.example.net']) {
-      assert.equal((await viaServe(ALICE, { headers: { host } })).status, 200, host);
+    /* Serve keeps `Host` towards a port, writes `localhost` towards a socket, and forwards the name in both cases. */
+    const statusAt = async (name: string, host: string): Promise<number> =>
+      (await viaServe(ALICE, { headers: { host, 'x-forwarded-host': name } })).status;
+    for (const name of [DNS_NAME, `${DNS_NAME}:8443`, 'gateway', 'ai.example.net']) {
+      assert.deepEqual([await statusAt(name, name), await statusAt(name, 'localhost')], [200, 200], name);
     }
-    for (const host of ['evil.example', 'localhost', '127.0.0.1:8080', `evil.${DNS_NAME}`]) {
-      assert.equal((await viaServe(ALICE, { headers: { host } })).status, 421, host);
+    for (const name of ['evil.example', 'localhost', '127.0.0.1:8080', `evil.${DNS_NAME}`]) {
+      assert.deepEqual([await statusAt(name, name), await statusAt(name, 'localhost')], [421, 421], name);
     }
   });
 

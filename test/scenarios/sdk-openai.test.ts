@@ -1,7 +1,13 @@
 /** The official `openai` SDK through Postern: what a program that knows nothing of Postern sees. */
 import { strict as assert } from 'node:assert';
 import { after, before, describe, test } from 'node:test';
-import OpenAI, { BadRequestError, InternalServerError, NotFoundError, RateLimitError } from 'openai';
+import OpenAI, {
+  AzureOpenAI,
+  BadRequestError,
+  InternalServerError,
+  NotFoundError,
+  RateLimitError,
+} from 'openai';
 import { ANSWER_TEXT, USAGE, modelThat } from '../upstream/index.ts';
 import { startScene, type Scene } from './fake-providers.ts';
 import { suiteEnd } from './harness.ts';
@@ -43,6 +49,25 @@ describe('the openai SDK', () => {
     assert.equal(read.usage, null);
     assert.equal(read.chunksWithUsageMember, 0);
     assert.equal(read.chunksWithoutChoices, 0);
+  });
+
+  test("AzureOpenAI is told which client to use where it sends Azure's own paths; the others are served", async () => {
+    const common = { apiKey: '-', apiVersion: '2024-10-21', maxRetries: 0 };
+    const chat = { model: 'gpt-fake', messages: MESSAGES };
+    for (const azure of [
+      new AzureOpenAI({ ...common, baseURL: `${scene.postern.url}/v1` }),
+      new AzureOpenAI({ ...common, endpoint: scene.postern.url }),
+      new AzureOpenAI({ ...common, endpoint: scene.postern.url, deployment: 'gpt-fake' }),
+    ]) {
+      await assert.rejects(azure.chat.completions.create(chat), (error) => {
+        assert.ok(error instanceof NotFoundError);
+        assert.match(error.message, /the client OpenAI instead of AzureOpenAI/);
+        return true;
+      });
+    }
+    const plain = new AzureOpenAI({ ...common, baseURL: `${scene.postern.url}/v1` });
+    const response = await plain.responses.create({ model: 'gpt-fake', input: 'hi' });
+    assert.equal(response.output_text, ANSWER_TEXT);
   });
 
   test('chat completions: a tool call arrives as one', async () => {

@@ -71,7 +71,10 @@ export interface Answer {
   readonly model: string;
   readonly pieces: readonly string[];
   readonly usage: FakeUsage | null;
-  readonly toolCall: FakeToolCall | null;
+  /** Asked for instead of the text, where there are any. */
+  readonly toolCalls: readonly FakeToolCall[];
+  /** What the calls are tied to; see `Behaviour.signed`. */
+  readonly signed: boolean;
   readonly unknowns: boolean;
   /** Chat completions only; see `Behaviour.usageWithChoices`. */
   readonly usageWithChoices: boolean;
@@ -86,8 +89,10 @@ export interface AnswerInput {
   readonly serial: number;
   readonly model: string;
   readonly behaviour: Behaviour;
-  /** Name of the first tool that the request offers; null where it offers none. */
-  readonly offeredTool: string | null;
+  /** Names of the tools that the request offers. */
+  readonly offeredTools: readonly string[];
+  /** What a test wants to be called; null leaves it to the behaviour. */
+  readonly calls: readonly FakeToolCall[] | null;
   readonly includeUsage: boolean;
   /** Said instead of the plain answer. */
   readonly text: string | null;
@@ -103,14 +108,24 @@ export function composeAnswer(input: AnswerInput): Answer {
     model: input.model,
     pieces,
     usage: behaviour.usage === 'missing' ? null : USAGE[behaviour.usage],
-    toolCall:
-      behaviour.toolCall && input.offeredTool !== null
-        ? { name: input.offeredTool, arguments: '{"path":"README.md"}' }
-        : null,
+    toolCalls: input.calls ?? callsOf(behaviour, input.offeredTools),
+    signed: behaviour.signed,
     unknowns: behaviour.unknowns,
     usageWithChoices: behaviour.usageWithChoices,
     includeUsage: input.includeUsage,
   };
+}
+
+function callsOf(behaviour: Behaviour, offered: readonly string[]): readonly FakeToolCall[] {
+  const [first, second] = offered;
+  if (!behaviour.toolCall || first === undefined) return [];
+  const one = { name: first, arguments: '{"path":"README.md"}' };
+  return behaviour.parallel ? [one, { name: second ?? first, arguments: '{"path":"LICENSE"}' }] : [one];
+}
+
+/** The signature that an answer's thinking or first call bears. */
+export function signatureOf(answer: Answer): string {
+  return Buffer.from(`signed by the fake, ${answer.serial}`).toString('base64');
 }
 
 /** One answer in one wire format, whole and as a stream. */
@@ -135,7 +150,7 @@ export function namedEvent(value: NamedEvent): string {
   return `event: ${value.type}\ndata: ${JSON.stringify(value)}\n\n`;
 }
 
-/** An id with the answer's number in it. */
-export function serialId(prefix: string, serial: number): string {
-  return `${prefix}${String(serial).padStart(8, '0')}`;
+/** An id with the answer's number in it, and which of several it is. */
+export function serialId(prefix: string, serial: number, index = 0): string {
+  return `${prefix}${String(serial).padStart(8, '0')}${index === 0 ? '' : `_${index}`}`;
 }

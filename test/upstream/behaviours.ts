@@ -31,6 +31,10 @@ export interface Behaviour {
   /** Times that the text is said; the plain answer says it once. */
   readonly repeat: number;
   readonly toolCall: boolean;
+  /** Two calls in one answer: of the first two tools, or of the only one twice. */
+  readonly parallel: boolean;
+  /** What a provider ties to calls: signed thinking before them, thought signatures on them, reasoning items. */
+  readonly signed: boolean;
   /** Fields, headers and event types that no specification knows. */
   readonly unknowns: boolean;
   /** Response headers that a gateway must not hand to a browser. */
@@ -55,6 +59,8 @@ export const WELL_BEHAVED: Behaviour = {
   usageWithChoices: false,
   repeat: 1,
   toolCall: false,
+  parallel: false,
+  signed: false,
   unknowns: false,
   hostileHeaders: false,
   redirect: false,
@@ -111,6 +117,11 @@ export const BEHAVIOURS = {
     sets: { usageWithChoices: true },
   },
   'tool-call': { does: 'calls the first tool that the request offers', sets: { toolCall: true } },
+  'tool-calls-parallel': {
+    does: 'calls the first two tools that the request offers, or the only one twice',
+    sets: { toolCall: true, parallel: true },
+  },
+  signed: { does: 'thinks before it calls, with signatures', sets: { signed: true } },
   unknowns: { does: 'unknown fields, headers and events', sets: { unknowns: true } },
   'hostile-headers': { does: 'set-cookie, CORS, refresh, clear-site-data …', sets: { hostileHeaders: true } },
   redirect: { does: 'a 307 to http://127.0.0.1:9/', sets: { redirect: true } },

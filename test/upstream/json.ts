@@ -32,15 +32,20 @@ export function requireArray(object: JsonObject, name: string): readonly unknown
   return value;
 }
 
-/** The name of the first tool that a request offers, in any of the formats; null where it offers none. */
-export function firstToolName(body: JsonObject): string | null {
-  const first: unknown = Array.isArray(body['tools']) ? body['tools'][0] : undefined;
-  if (!isObject(first)) return null;
-  const declared: unknown = Array.isArray(first['functionDeclarations'])
-    ? first['functionDeclarations'][0]
-    : undefined;
-  for (const place of [first, first['function'], declared]) {
-    if (isObject(place) && typeof place['name'] === 'string') return place['name'];
-  }
-  return null;
+/** The names of the tools that a request offers, in any of the formats. */
+export function toolNames(body: JsonObject): readonly string[] {
+  const config = body['toolConfig'];
+  const tools = body['tools'] ?? (isObject(config) ? config['tools'] : undefined);
+  return Array.isArray(tools) ? tools.flatMap((tool: unknown) => namesOf(tool)) : [];
+}
+
+function namesOf(tool: unknown): readonly string[] {
+  if (!isObject(tool)) return [];
+  const declared = tool['functionDeclarations'];
+  const places: readonly unknown[] = Array.isArray(declared)
+    ? declared
+    : [tool, tool['function'], tool['toolSpec']];
+  return places.flatMap((place) =>
+    isObject(place) && typeof place['name'] === 'string' ? [place['name']] : [],
+  );
 }

@@ -1,6 +1,6 @@
 /** From a received request to the answer that a well-behaved or a scripted provider gives. */
 import { composeAnswer } from './answer.ts';
-import type { Answer, FormatWriter } from './answer.ts';
+import type { Answer, FakeToolCall, FormatWriter } from './answer.ts';
 import { behaviourOfModel } from './behaviours.ts';
 import type { Behaviour } from './behaviours.ts';
 import type { Delivery } from './deliver.ts';
@@ -9,12 +9,13 @@ import { anthropicMessages } from './formats/anthropic.ts';
 import { geminiGenerateContent } from './formats/gemini.ts';
 import { openaiChat, openaiCompletions } from './formats/openai-chat.ts';
 import { openaiResponses } from './formats/openai-responses.ts';
-import { firstToolName, isObject, parseJsonObject, requireArray, requireString } from './json.ts';
+import { isObject, parseJsonObject, requireArray, requireString, toolNames } from './json.ts';
 import type { JsonObject } from './json.ts';
 import { parseForm } from './multipart.ts';
 import type { ObjectStore } from './objects.ts';
 import { headerOf } from './received.ts';
 import type { ReceivedRequest, UpstreamDialect } from './received.ts';
+import { checkPairing, rememberAnswer, type PairingDialect, type PairingState } from './pairing/index.ts';
 import * as simple from './simple-routes.ts';
 
 export interface RouteContext {
@@ -23,7 +24,14 @@ export interface RouteContext {
   readonly objects: ObjectStore;
   /** What a test scripted for this request; null leaves it to the model's name. */
   readonly scripted: Behaviour | null;
+  /** The pairing rules of the providers, if they are to hold; null where any history is taken. */
+  readonly pairing: PairingState | null;
+  /** What a test wants to be called; null leaves it to the behaviour. */
+  readonly calls: CallScript;
 }
+
+/** By what a request asks, the calls to answer it with; null for the answer that it gets anyway. */
+export type CallScript = (body: JsonObject) => readonly FakeToolCall[] | null;
 
 /** What to send, and how. */
 export interface RoutedAnswer {
@@ -60,15 +68,17 @@ function answerGeneration(context: RouteContext, generation: Generation): Routed
   const behaviour = context.scripted ?? behaviourOfModel(generation.model);
   if (behaviour.status !== null) return refusal(context.dialect, behaviour);
   const { writer, model, includeUsage, body, text } = generation;
-  const offeredTool = firstToolName(body);
+  checkHistory(context, generation);
   const answer = composeAnswer({
     serial: context.request.serial,
     model,
     behaviour,
-    offeredTool,
+    offeredTools: toolNames(body),
+    calls: context.calls(body),
     includeUsage,
     text,
   });
+  rememberHistory(context, generation, answer);
   if (writer === openaiResponses) keepResponse(context.objects, answer, body);
   const headers: [string, string][] = [
     ['content-type', generation.streamed ? 'text/event-stream; charset=utf-8' : 'application/json'],
@@ -84,6 +94,27 @@ function answerGeneration(context: RouteContext, generation: Generation): Routed
     delivery: { status, headers, parts, streamed: generation.streamed, streamError: writer.streamError },
     behaviour,
   };
+}
+
+const PAIRING: ReadonlyMap<FormatWriter, PairingDialect> = new Map([
+  [anthropicMessages, 'anthropic'],
+  [openaiChat, 'openai_chat'],
+  [openaiResponses, 'openai_responses'],
+  [geminiGenerateContent, 'gemini'],
+]);
+
+function checkHistory({ pairing }: RouteContext, { writer, body }: Generation): void {
+  const dialect = PAIRING.get(writer);
+  if (pairing === null || dialect === undefined) return;
+  const found = checkPairing(dialect, body, pairing);
+  if (found !== null) throw new FakeError(400, found.message, 'fake_pairing');
+}
+
+function rememberHistory({ pairing }: RouteContext, { writer, body }: Generation, answer: Answer): void {
+  const dialect = PAIRING.get(writer);
+  const whole = writer.whole(answer);
+  if (pairing !== null && dialect !== undefined && isObject(whole))
+    rememberAnswer(dialect, body, whole, pairing);
 }
 
 function pair(name: string, value: string): [string, string] {
@@ -270,7 +301,8 @@ function composeUsage(behaviour: Behaviour): Answer['usage'] {
     serial: 0,
     model: '',
     behaviour,
-    offeredTool: null,
+    offeredTools: [],
+    calls: null,
     includeUsage: false,
     text: null,
   }).usage;

@@ -13,7 +13,8 @@ import { FakeError } from './envelopes.ts';
 import { createObjectStore } from './objects.ts';
 import { BodyTooLarge, DEFAULT_CREDENTIALS, dialectOf, readBody, violationsOf } from './received.ts';
 import type { ExpectedCredential, ReceivedRequest, UpstreamDialect } from './received.ts';
-import { errorDelivery, routeRequest } from './routes.ts';
+import { createPairingState } from './pairing/index.ts';
+import { errorDelivery, routeRequest, type CallScript } from './routes.ts';
 
 /** Paths that somebody else answers; strictness is then theirs too. */
 export interface Mount {
@@ -30,6 +31,10 @@ export interface FakeUpstreamOptions {
   readonly strict?: boolean;
   /** Default none. The first whose prefix fits wins over the fake's own paths. */
   readonly mounts?: readonly Mount[];
+  /** Default false: any history is taken. True refuses with 400 what the providers' pairing rules refuse (`pairing/`). */
+  readonly pairing?: boolean;
+  /** By what a request asks, the calls to answer it with. Default: as the behaviour says. */
+  readonly calls?: CallScript;
   /** Default 64 MiB. */
   readonly bodyMaxBytes?: number;
 }
@@ -66,6 +71,8 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
     scripts: [] as Behaviour[],
   };
   const objects = createObjectStore();
+  const pairing = options.pairing === true ? createPairingState() : null;
+  const calls = options.calls ?? ((): null => null);
   let connectionCount = 0;
 
   const server = createServer({ requestTimeout: 0, headersTimeout: 0 }, (incoming, response) => {
@@ -134,7 +141,7 @@ export async function startFakeUpstream(options: FakeUpstreamOptions = {}): Prom
     try {
       if (options.strict !== false) refuseViolations(request, credentials[dialect]);
       const scripted = state.scripts.shift() ?? null;
-      const routed = routeRequest({ request, dialect, objects, scripted });
+      const routed = routeRequest({ request, dialect, objects, scripted, pairing, calls });
       await deliver({ response, sent: request.sent, signal }, routed.delivery, routed.behaviour);
     } catch (error) {
       if (!(error instanceof FakeError)) throw error;

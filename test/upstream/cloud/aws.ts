@@ -5,6 +5,7 @@
 import { Sha256 } from '@aws-crypto/sha256-js';
 import { EventStreamCodec } from '@smithy/eventstream-codec';
 import { SignatureV4 } from '@smithy/signature-v4';
+import type { BedrockAnswer, BedrockCalls } from './bedrock-calls.ts';
 import type { Answer, Received } from './received.ts';
 import { Violation, header, insist, jsonAnswer, jsonBody } from './received.ts';
 
@@ -22,6 +23,8 @@ export interface FakeAws {
   /** What STS accepts as a web identity. */
   readonly webIdentityToken: string;
   readonly now: () => number;
+  /** For models whose name asks for a behaviour. */
+  readonly calls: BedrockCalls;
 }
 
 /** AWS allows 5 minutes between the signature's time and its own clock. */
@@ -144,7 +147,16 @@ export async function answerBedrock(aws: FakeAws, received: Received): Promise<A
   insist(/^[A-Za-z0-9._~%-]+$/.test(segment), 400, `the model segment ${segment} is not percent-encoded`);
   insist(!('model' in body), 400, 'model: extra inputs are not permitted');
   const model = decodeURIComponent(segment);
+  const asked = aws.calls.answer(model, action.startsWith('converse') ? 'converse' : 'invoke', body);
+  if (asked !== null) return answerAsked(asked, action.endsWith('stream'));
   return action.startsWith('converse') ? converse(model, action, body) : invoke(model, action, body);
+}
+
+function answerAsked({ whole, events, inBytes }: BedrockAnswer, streamed: boolean): Answer {
+  const answer = streamed
+    ? eventStream(events.map(([name, payload]) => frame(name, payload)))
+    : jsonAnswer(200, whole);
+  return { ...answer, inBytes };
 }
 
 function invoke(model: string, action: string, body: Record<string, unknown>): Answer {

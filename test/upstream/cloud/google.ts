@@ -137,6 +137,11 @@ export function answerVertex(google: FakeGoogle, received: Received): Answer | n
 
 function rawPredict(model: string, action: string, body: Record<string, unknown>): Answer {
   insist(body['anthropic_version'] === 'vertex-2023-10-16', 400, 'anthropic_version: Field required');
+  if (model === 'count-tokens') {
+    insist(action === 'rawPredict', 404, `unknown action ${action}`);
+    insist(typeof body['model'] === 'string', 400, 'model: Field required');
+    return jsonAnswer(200, { input_tokens: 17, counted_for: body['model'] });
+  }
   insist(!('model' in body), 400, 'model: extra inputs are not permitted');
   const text = `vertex:${model}`;
   const start = { id: 'msg_vrtx_1', type: 'message', role: 'assistant', model, stop_sequence: null };

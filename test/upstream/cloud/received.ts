@@ -14,6 +14,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
+  /** One byte a write. */
+  readonly inBytes?: boolean;
 }
 
 /** A rule that a request broke; becomes the answer. */

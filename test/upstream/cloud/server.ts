@@ -9,6 +9,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { answerAwsMetadata, answerBedrock, answerSts } from './aws.ts';
 import type { FakeAws, FakeAwsKeys } from './aws.ts';
+import { createBedrockCalls } from './bedrock-calls.ts';
 import { answerAzure } from './azure.ts';
 import type { FakeAzure } from './azure.ts';
 import {
@@ -55,6 +56,7 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
     bedrockApiKey: 'ABSK-fake-bedrock-key',
     webIdentityToken: 'web-identity-token',
     now,
+    calls: createBedrockCalls(),
   };
   const google = await createFakeGoogle(now);
   const azure: FakeAzure = {
@@ -79,7 +81,9 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
         error: { message: why },
       });
     });
-    res.writeHead(answer.status, answer.headers).end(answer.body);
+    res.writeHead(answer.status, answer.headers);
+    if (answer.inBytes === true) await writeInBytes(res, answer.body);
+    else res.end(answer.body);
   }
 
   async function find(received: Received): Promise<Answer> {
@@ -115,6 +119,16 @@ export async function startFakeCloud(options: FakeCloudOptions = {}): Promise<Fa
       await once(server, 'close');
     },
   };
+}
+
+/** Each byte leaves by itself. */
+async function writeInBytes(res: ServerResponse, body: Buffer): Promise<void> {
+  for (const byte of body) {
+    if (res.destroyed) return;
+    res.write(Uint8Array.of(byte));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  res.end();
 }
 
 function isTcp(address: AddressInfo | string | null): address is AddressInfo {

@@ -1,5 +1,5 @@
 /** Anthropic Messages: input usage in `message_start`, cumulative output usage in `message_delta`. */
-import { namedEvent, serialId } from '../answer.ts';
+import { namedEvent, serialId, signatureOf } from '../answer.ts';
 import type { Answer, FakeUsage, FormatWriter, NamedEvent } from '../answer.ts';
 
 /** Anthropic counts cached and written input beside `input_tokens`, not inside it. */
@@ -35,23 +35,63 @@ function messageObject(
   };
 }
 
+const THINKING = ['What is wanted ', 'is in a file.'];
+
+function stopReasonOf({ toolCalls }: Answer): string {
+  return toolCalls.length > 0 ? 'tool_use' : 'end_turn';
+}
+
+interface StreamedBlock {
+  readonly start: object;
+  readonly deltas: readonly object[];
+}
+
+function blocksOf(answer: Answer): readonly StreamedBlock[] {
+  const blocks: StreamedBlock[] = [];
+  if (answer.signed)
+    blocks.push({
+      start: { type: 'thinking', thinking: '', signature: '' },
+      deltas: [
+        ...THINKING.map((thinking) => ({ type: 'thinking_delta', thinking })),
+        { type: 'signature_delta', signature: signatureOf(answer) },
+      ],
+    });
+  if (answer.toolCalls.length === 0)
+    blocks.push({
+      start: { type: 'text', text: '' },
+      deltas: answer.pieces.map((text) => ({ type: 'text_delta', text })),
+    });
+  for (const [index, call] of answer.toolCalls.entries())
+    blocks.push({
+      start: {
+        type: 'tool_use',
+        id: serialId('toolu_', answer.serial, index),
+        name: call.name,
+        input: {},
+      },
+      deltas: [{ type: 'input_json_delta', partial_json: call.arguments }],
+    });
+  return blocks;
+}
+
 export const anthropicMessages: FormatWriter = {
   streamError: namedEvent({ type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }),
 
   whole(answer) {
-    const content =
-      answer.toolCall === null
-        ? [{ type: 'text', text: answer.pieces.join('') }]
-        : [
-            {
-              type: 'tool_use',
-              id: serialId('toolu_', answer.serial),
-              name: answer.toolCall.name,
-              input: JSON.parse(answer.toolCall.arguments),
-            },
-          ];
+    const calls = answer.toolCalls.map((call, index) => ({
+      type: 'tool_use',
+      id: serialId('toolu_', answer.serial, index),
+      name: call.name,
+      input: JSON.parse(call.arguments),
+    }));
+    const content = [
+      ...(answer.signed
+        ? [{ type: 'thinking', thinking: THINKING.join(''), signature: signatureOf(answer) }]
+        : []),
+      ...(calls.length > 0 ? calls : [{ type: 'text', text: answer.pieces.join('') }]),
+    ];
     const usage = answer.usage === null ? null : usageOf(answer.usage, answer.usage.output);
-    const whole = messageObject(answer, content, answer.toolCall === null ? 'end_turn' : 'tool_use', usage);
+    const whole = messageObject(answer, content, stopReasonOf(answer), usage);
     return answer.unknowns ? { ...whole, x_unknown: { kept: 'é' } } : whole;
   },
 
@@ -61,24 +101,14 @@ export const anthropicMessages: FormatWriter = {
     const events: NamedEvent[] = [
       { type: 'message_start', message: messageObject(answer, [], null, startUsage) },
     ];
-    const delta = (value: object): NamedEvent => ({ type: 'content_block_delta', index: 0, delta: value });
-    if (answer.toolCall === null) {
-      events.push(
-        { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } },
-        { type: 'ping' },
-      );
-      for (const text of answer.pieces) events.push(delta({ type: 'text_delta', text }));
-    } else {
-      const id = serialId('toolu_', answer.serial);
-      const block = { type: 'tool_use', id, name: answer.toolCall.name, input: {} };
-      events.push({ type: 'content_block_start', index: 0, content_block: block }, { type: 'ping' });
-      events.push(delta({ type: 'input_json_delta', partial_json: answer.toolCall.arguments }));
+    for (const [index, block] of blocksOf(answer).entries()) {
+      events.push({ type: 'content_block_start', index, content_block: block.start });
+      if (index === 0) events.push({ type: 'ping' });
+      for (const delta of block.deltas) events.push({ type: 'content_block_delta', index, delta });
+      if (answer.unknowns && index === 0) events.push({ type: 'x_unknown_event', kept: 'é' });
+      events.push({ type: 'content_block_stop', index });
     }
-    if (answer.unknowns) events.push({ type: 'x_unknown_event', kept: 'é' });
-    events.push({ type: 'content_block_stop', index: 0 });
-    const end = {
-      delta: { stop_reason: answer.toolCall === null ? 'end_turn' : 'tool_use', stop_sequence: null },
-    };
+    const end = { delta: { stop_reason: stopReasonOf(answer), stop_sequence: null } };
     events.push({
       type: 'message_delta',
       ...end,

@@ -1,5 +1,5 @@
 /** Gemini generateContent: each event of the stream is a whole response with cumulative usage. */
-import { dataEvent, serialId } from '../answer.ts';
+import { dataEvent, serialId, signatureOf } from '../answer.ts';
 import type { Answer, FakeUsage, FormatWriter } from '../answer.ts';
 
 /** Gemini counts thinking beside the candidates' tokens, not inside them. */
@@ -33,8 +33,12 @@ function response(answer: Answer, parts: object[], finish: string | null, share:
 }
 
 function parts(answer: Answer, texts: readonly string[]): object[] {
-  if (answer.toolCall === null) return texts.map((text) => ({ text }));
-  return [{ functionCall: { name: answer.toolCall.name, args: JSON.parse(answer.toolCall.arguments) } }];
+  if (answer.toolCalls.length === 0) return texts.map((text) => ({ text }));
+  // Gemini 3 signs the first call of each step.
+  return answer.toolCalls.map((call, index) => ({
+    functionCall: { name: call.name, args: JSON.parse(call.arguments) },
+    ...(index === 0 ? { thoughtSignature: signatureOf(answer) } : {}),
+  }));
 }
 
 export const geminiGenerateContent: FormatWriter = {
@@ -45,7 +49,7 @@ export const geminiGenerateContent: FormatWriter = {
   whole: (answer) => response(answer, parts(answer, [answer.pieces.join('')]), 'STOP', 1),
 
   stream(answer) {
-    if (answer.toolCall !== null) return [dataEvent(response(answer, parts(answer, []), 'STOP', 1))];
+    if (answer.toolCalls.length > 0) return [dataEvent(response(answer, parts(answer, []), 'STOP', 1))];
     const last = answer.pieces.length - 1;
     return answer.pieces.map((piece, index) => {
       const finish = index === last ? 'STOP' : null;

@@ -36,8 +36,11 @@ function usageOf(usage: FakeUsage): object {
 }
 
 function toolCalls(answer: Answer): object[] {
-  if (answer.toolCall === null) return [];
-  return [{ id: serialId('call_', answer.serial), type: 'function', function: { ...answer.toolCall } }];
+  return answer.toolCalls.map((call, index) => ({
+    id: serialId('call_', answer.serial, index),
+    type: 'function',
+    function: { ...call },
+  }));
 }
 
 export const openaiChat: FormatWriter = {
@@ -93,21 +96,16 @@ export const openaiChat: FormatWriter = {
     if (answer.unknowns) {
       events.push(': a comment\n\n', chunk([choice({ x_unknown_delta: 'é' })], { x_unknown: [1, 2] }));
     }
-    if (answer.toolCall !== null) {
-      const id = serialId('call_', answer.serial);
-      const open = {
-        index: 0,
-        id,
-        type: 'function',
-        function: { name: answer.toolCall.name, arguments: '' },
-      };
-      const rest = { index: 0, function: { arguments: answer.toolCall.arguments } };
+    for (const [index, call] of answer.toolCalls.entries()) {
+      const id = serialId('call_', answer.serial, index);
+      const open = { index, id, type: 'function', function: { name: call.name, arguments: '' } };
+      const rest = { index, function: { arguments: call.arguments } };
       events.push(chunk([choice({ tool_calls: [open] })]), chunk([choice({ tool_calls: [rest] })]));
-    } else {
-      for (const piece of answer.pieces) events.push(chunk([choice({ content: piece })]));
     }
+    if (answer.toolCalls.length === 0)
+      for (const piece of answer.pieces) events.push(chunk([choice({ content: piece })]));
     const figures = answer.usage === null ? null : usageOf(answer.usage);
-    const finish = choice({}, answer.toolCall === null ? 'stop' : 'tool_calls');
+    const finish = choice({}, answer.toolCalls.length === 0 ? 'stop' : 'tool_calls');
     if (answer.usageWithChoices && figures !== null) {
       events.push(chunk([finish], { usage: figures }));
     } else {

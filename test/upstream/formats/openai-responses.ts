@@ -12,28 +12,71 @@ function usageOf(usage: FakeUsage): object {
   };
 }
 
-function outputItem(answer: Answer, status: 'in_progress' | 'completed', withContent: boolean): object {
-  if (answer.toolCall !== null) {
+type Status = 'in_progress' | 'completed';
+
+/** One item of the output: as it stands at its beginning and its end, and the events between. */
+interface Item {
+  readonly view: (status: Status) => object;
+  readonly events: (at: { readonly output_index: number }) => readonly NamedEvent[];
+}
+
+function itemsOf(answer: Answer): readonly Item[] {
+  const output = answer.toolCalls.length === 0 ? [messageItem(answer)] : callItems(answer);
+  return answer.signed ? [reasoningItem(answer), ...output] : output;
+}
+
+function reasoningItem({ serial }: Answer): Item {
+  return { view: () => ({ id: serialId('rs_', serial), type: 'reasoning', summary: [] }), events: () => [] };
+}
+
+function callItems({ serial, toolCalls }: Answer): readonly Item[] {
+  return toolCalls.map((call, index) => {
+    const id = serialId('fc_', serial, index);
     return {
-      id: serialId('fc_', answer.serial),
-      type: 'function_call',
-      status,
-      call_id: serialId('call_', answer.serial),
-      name: answer.toolCall.name,
-      arguments: withContent ? answer.toolCall.arguments : '',
+      view: (status) => ({
+        id,
+        type: 'function_call',
+        status,
+        call_id: serialId('call_', serial, index),
+        name: call.name,
+        arguments: status === 'completed' ? call.arguments : '',
+      }),
+      events: ({ output_index }) => {
+        const at = { item_id: id, output_index };
+        return [
+          { type: 'response.function_call_arguments.delta', ...at, delta: call.arguments },
+          { type: 'response.function_call_arguments.done', ...at, arguments: call.arguments },
+        ];
+      },
     };
-  }
-  const content = { type: 'output_text', text: answer.pieces.join(''), annotations: [], logprobs: [] };
+  });
+}
+
+function messageItem({ serial, pieces }: Answer): Item {
+  const id = serialId('msg_', serial);
+  const text = pieces.join('');
+  const content = { type: 'output_text', text, annotations: [], logprobs: [] };
   return {
-    id: serialId('msg_', answer.serial),
-    type: 'message',
-    status,
-    role: 'assistant',
-    content: withContent ? [content] : [],
+    view: (status) => ({
+      id,
+      type: 'message',
+      status,
+      role: 'assistant',
+      content: status === 'completed' ? [content] : [],
+    }),
+    events: ({ output_index }) => {
+      const at = { item_id: id, output_index, content_index: 0 };
+      return [
+        { type: 'response.content_part.added', ...at, part: { ...content, text: '' } },
+        ...pieces.map((delta) => ({ type: 'response.output_text.delta', ...at, delta, logprobs: [] })),
+        { type: 'response.output_text.done', ...at, text, logprobs: [] },
+        { type: 'response.content_part.done', ...at, part: content },
+      ];
+    },
   };
 }
 
-function responseObject(answer: Answer, status: 'in_progress' | 'completed'): object {
+function responseObject(answer: Answer, status: Status): object {
   const done = status === 'completed';
   return {
     id: serialId('resp_', answer.serial),
@@ -46,7 +89,7 @@ function responseObject(answer: Answer, status: 'in_progress' | 'completed'): ob
     instructions: null,
     max_output_tokens: null,
     model: answer.model,
-    output: done ? [outputItem(answer, 'completed', true)] : [],
+    output: done ? itemsOf(answer).map(({ view }) => view('completed')) : [],
     parallel_tool_calls: true,
     previous_response_id: null,
     reasoning: { effort: null, summary: null },
@@ -64,24 +107,13 @@ function responseObject(answer: Answer, status: 'in_progress' | 'completed'): ob
   };
 }
 
-function contentEvents(answer: Answer): NamedEvent[] {
-  if (answer.toolCall !== null) {
-    const at = { item_id: serialId('fc_', answer.serial), output_index: 0 };
-    return [
-      { type: 'response.function_call_arguments.delta', ...at, delta: answer.toolCall.arguments },
-      { type: 'response.function_call_arguments.done', ...at, arguments: answer.toolCall.arguments },
-    ];
-  }
-  const at = { item_id: serialId('msg_', answer.serial), output_index: 0, content_index: 0 };
-  const part = (text: string): object => ({
-    part: { type: 'output_text', text, annotations: [], logprobs: [] },
-  });
-  const text = answer.pieces.join('');
+function itemEvents(answer: Answer, { view, events }: Item, index: number): readonly NamedEvent[] {
+  const at = { output_index: index };
   return [
-    { type: 'response.content_part.added', ...at, ...part('') },
-    ...answer.pieces.map((delta) => ({ type: 'response.output_text.delta', ...at, delta, logprobs: [] })),
-    { type: 'response.output_text.done', ...at, text, logprobs: [] },
-    { type: 'response.content_part.done', ...at, ...part(text) },
+    { type: 'response.output_item.added', ...at, item: view('in_progress') },
+    ...events(at),
+    ...(answer.unknowns && index === 0 ? [{ type: 'response.x_unknown.event', kept: 'é' }] : []),
+    { type: 'response.output_item.done', ...at, item: view('completed') },
   ];
 }
 
@@ -100,10 +132,7 @@ export const openaiResponses: FormatWriter = {
     const events: NamedEvent[] = [
       { type: 'response.created', response: responseObject(answer, 'in_progress') },
       { type: 'response.in_progress', response: responseObject(answer, 'in_progress') },
-      { type: 'response.output_item.added', output_index: 0, item: outputItem(answer, 'in_progress', false) },
-      ...contentEvents(answer),
-      ...(answer.unknowns ? [{ type: 'response.x_unknown.event', kept: 'é' }] : []),
-      { type: 'response.output_item.done', output_index: 0, item: outputItem(answer, 'completed', true) },
+      ...itemsOf(answer).flatMap((item, index) => itemEvents(answer, item, index)),
       { type: 'response.completed', response: responseObject(answer, 'completed') },
     ];
     return events.map((event, index) => namedEvent({ ...event, sequence_number: index }));
