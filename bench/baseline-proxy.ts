@@ -1,6 +1,6 @@
 /**
- * The least that a reverse proxy on Postern's own building blocks does: node:http in front, undici's
- * dispatch behind, bodies and chunks passed on. No identity, policy, metering or record. The first rung
+ * The least that a reverse proxy of Node.js's usual parts does: node:http in front, undici's dispatch
+ * behind, bodies and chunks passed on. No identity, policy, metering or record. The first rung
  * of the ladder, and what `guard.ts` measures Postern against. First argument: the upstream's origin.
  */
 import { createServer } from 'node:http';

@@ -19,6 +19,8 @@ export interface LoadJob {
   readonly connections: number;
   readonly seconds?: number;
   readonly perSecond?: number;
+  /** `streams`: time over which they are opened; default 1,000. */
+  readonly spreadMs?: number;
   /** `closed`: ends after this many requests instead of after `seconds`. */
   readonly requests?: number;
 }
@@ -242,7 +244,7 @@ function streams(ended: () => void): void {
       if (running === 0) ended();
     };
     if (running === 0) ended();
-    opened.forEach((exchange, index) => overOneSecond(index, () => send(exchange)));
+    opened.forEach((exchange, index) => spread(index, () => send(exchange)));
   };
   onDone = (exchange) => {
     running -= 1;
@@ -254,12 +256,12 @@ function streams(ended: () => void): void {
     // The bench begins to count when it reads this.
     process.stderr.write('warm\n', streamOn);
   };
-  for (let i = 0; i < job.connections; i += 1) overOneSecond(i, () => send(createExchange(), warm));
+  for (let i = 0; i < job.connections; i += 1) spread(i, () => send(createExchange(), warm));
 }
 
-/** Spread over a second, as callers are: all at once would measure the accept queue. */
-function overOneSecond(index: number, act: () => void): void {
-  setTimeout(act, (index * 1000) / job.connections);
+/** Spread over some time, as callers are: all at once would measure the accept queue. */
+function spread(index: number, act: () => void): void {
+  setTimeout(act, (index * (job.spreadMs ?? 1000)) / job.connections);
 }
 
 let reported = false;

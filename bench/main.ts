@@ -133,7 +133,7 @@ async function startAll(
 ): Promise<Map<string, string>> {
   const absent = new Map<string, string>();
   for (const target of targets) {
-    const why = target.absent();
+    const why = await target.absent();
     if (why !== null) {
       absent.set(target.name, why);
       continue;

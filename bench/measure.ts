@@ -120,19 +120,21 @@ export interface StreamsOptions {
   readonly warmBodyFile: string;
   readonly streams: number;
   readonly seconds: number;
+  /** Time over which they are opened; default 1,000. */
+  readonly spreadMs?: number;
   /** After the connections are warm; the streams must all be open by then. */
   readonly readAfterMs: number;
 }
 
 /** Many streams at once. Time is counted once the connections are known, memory from before they are open. */
 export async function measureStreams(target: RunningTarget, options: StreamsOptions): Promise<StreamsResult> {
-  const { bodyFile, warmBodyFile, streams: connections, seconds } = options;
+  const { bodyFile, warmBodyFile, streams: connections, seconds, spreadMs = 1000 } = options;
   const { url, headers, pid } = target;
   const bytesBefore = pid === null ? 0 : residentBytes(pid);
   let cpuBefore = cpuOf(target);
   let bytesOpen = Promise.resolve(Number.NaN);
   const result = await makeLoad(
-    { mode: 'streams', url, headers, bodyFile, warmBodyFile, connections, seconds },
+    { mode: 'streams', url, headers, bodyFile, warmBodyFile, connections, seconds, spreadMs },
     () => {
       cpuBefore = cpuOf(target);
       bytesOpen = sleep(options.readAfterMs).then(() => (pid === null ? Number.NaN : residentBytes(pid)));

@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startPostern } from '../test/postern-process.ts';
-import { INSTANT_MODEL, streamModel } from './bodies.ts';
-import { TARGET_CORE, findProgram, freePort, pinnedTo, startProcess, untilListening } from './processes.ts';
+import { RUNGS, startRung, whyAbsent } from './ladder.ts';
+import type { Rung } from './ladder.ts';
+import { TARGET_CORE, findProgram, freePort, startProcess, untilListening } from './processes.ts';
 import type { StartedProcess } from './processes.ts';
 
 export interface RunningTarget {
@@ -24,7 +24,7 @@ export interface Target {
   /** What it does for each request, for the table. */
   readonly does: string;
   /** Null when it can be started; else why not. */
-  absent(): string | null;
+  absent(): string | null | Promise<string | null>;
   /** `mock` is the upstream's origin, `folder` a place for its files. */
   start(mock: string, folder: string): Promise<RunningTarget>;
 }
@@ -101,9 +101,11 @@ http {
   },
 };
 
-/** Postern's own building blocks and nothing else; the first rung of the ladder. */
+/** The usual parts and nothing else; the first rung of the ladder, and what the guard divides by. */
+export const BASELINE = 'bare node:http + undici';
+
 const baseline: Target = {
-  name: 'bare node:http + undici',
+  name: BASELINE,
   does: 'forwards',
   absent: () => null,
   start: async (mock) => {
@@ -114,29 +116,14 @@ const baseline: Target = {
   },
 };
 
-/** Postern with everything on; the rungs differ in what is kept. */
-function postern(capture: 'none' | 'metadata' | 'full', does: string): Target {
+/** Postern as one rung of the ladder has it. */
+function postern(rung: Rung): Target {
   return {
-    name: `Postern, capture ${capture}`,
-    does,
-    absent: () => null,
+    name: rung.name,
+    does: rung.does,
+    absent: () => whyAbsent(rung),
     start: async (mock) => {
-      const bench = {
-        baseurl: mock,
-        apikey: 'sk-bench',
-        models: [INSTANT_MODEL, streamModel(50, 20), streamModel(100, 20), streamModel(20, 500)],
-        compatibility: { openai_chat: true },
-      };
-      const grant = { role: 'user', models: '**', capture };
-      const document = {
-        providers: { bench },
-        grants: [{ src: ['(loopback)'], app: { 'postern.dev/cap/gateway': [grant] } }],
-      };
-      const started = await startPostern({
-        document,
-        prefix: pinnedTo(TARGET_CORE),
-        flags: ['--log-level', 'error'],
-      });
+      const started = await startRung(rung, mock);
       const url = `${started.url}${CHAT}`;
       return { url, headers: {}, pid: started.pid, log: () => started.log(), stop: () => started.stop() };
     },
@@ -222,9 +209,7 @@ export const TARGETS: readonly Target[] = [
   direct,
   nginx,
   baseline,
-  postern('none', 'identity, policy, key, metering, record'),
-  postern('metadata', 'the same, and sessions from the conversation'),
-  postern('full', 'the same, and bodies kept, encrypted'),
+  ...RUNGS.map(postern),
   portkey,
   litellm,
   bifrost,
