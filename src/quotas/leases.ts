@@ -49,8 +49,8 @@ const REFUSED = Promise.resolve(false);
 export class Leases {
   readonly #options: LeasesOptions;
   readonly #windows = new Windows();
-  readonly #wallStart: number;
-  readonly #monotonicStart: number;
+  #wallStart = 0;
+  #monotonicStart = 0;
   readonly #buckets = new Map<string, Bucket>();
   readonly #dirty = new Set<Bucket>();
   #next: Deferred | null = null;
@@ -65,11 +65,10 @@ export class Leases {
 
   constructor(options: LeasesOptions) {
     this.#options = options;
-    this.#wallStart = options.clock.now();
-    this.#monotonicStart = options.clock.monotonicMs();
+    this.#anchor();
   }
 
-  /** Time that never jumps while this process lives. */
+  /** Time that never jumps once the store has answered this process. */
   steadyNow(): number {
     return Math.floor(this.#wallStart + this.#options.clock.monotonicMs() - this.#monotonicStart);
   }
@@ -213,7 +212,15 @@ export class Leases {
     }
   }
 
+  #anchor(): void {
+    this.#wallStart = this.#options.clock.now();
+    this.#monotonicStart = this.#options.clock.monotonicMs();
+  }
+
   #callFor(batch: readonly Bucket[]): BudgetLeaseCall {
+    // The first call sets back what lies ahead of its time: by a clock that was put right since the
+    // process began, windows that others have filled would be filled once more.
+    if (this.#isFirst) this.#anchor();
     return {
       instance: this.#options.instance,
       first: this.#isFirst,

@@ -165,13 +165,20 @@ class World {
     this.#latestDay = Math.max(this.#latestDay, day);
   }
 
+  /**
+   * A process believes the clock of its first call, which may make the bucket too: the days after it
+   * are yet to come, even if the clock was there before.
+   */
+  #beginOn(day: number): void {
+    this.#latestDay = Math.min(this.#latestDay, day);
+    this.#enterDay();
+  }
+
   #day(): number {
     return Math.floor(this.time.clock.now() / DAY_MS);
   }
 
   #replace(replica: Replica): void {
-    // A new process believes its clock: days behind it may come once more.
-    this.#latestDay = Math.min(this.#latestDay, this.#day());
     this.replicas[this.replicas.indexOf(replica)] = this.#start();
   }
 
@@ -188,7 +195,13 @@ class World {
       life.alive ? work().then((value) => (life.alive ? value : never)) : never;
     const { store, time } = this;
     const living: BudgetStore = {
-      leaseBudget: (call) => ifAlive(() => store.leaseBudget(call)),
+      leaseBudget: (call) =>
+        ifAlive(async () => {
+          const day = this.#day();
+          const grants = await store.leaseBudget(call);
+          if (call.first) this.#beginOn(day);
+          return grants;
+        }),
       returnBudget: (call) => ifAlive(() => store.returnBudget(call)),
       listBudgets: (filter, page, asker) => ifAlive(() => store.listBudgets(filter, page, asker)),
       refillBudget: (tailnet, bucket, amount, asker, approval) =>

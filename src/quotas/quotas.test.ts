@@ -385,6 +385,18 @@ test('setting the wall clock fills no window twice and no rate at all', async ()
   });
 });
 
+test('a process whose clock was put right before its first call fills no window again', async () => {
+  await scene(async ({ quotas, store, time }) => {
+    const day = useOf(quota('day', { capacity: ESTIMATE_NANO, reserve: 'worst', window: 'day' }));
+    (await granted(quotas, [day])).settle(paid(ESTIMATE_NANO));
+    time.jump(-24 * 3_600_000);
+    const late = openQuotas(store, time);
+    time.jump(24 * 3_600_000);
+    assert.equal((await refused(late, [day])).code, 'exhausted');
+    await late.close();
+  });
+});
+
 test('thresholds are told once, and again only after a refill or a new window', async () => {
   await scene(async ({ quotas, events, time }) => {
     const use = useOf(quota('team', { capacity: 10 * ESTIMATE_NANO, window: 'day', warnAt: [0.5, 0.8] }));

@@ -51,7 +51,7 @@ export interface BudgetLeaseCall {
   readonly instance: string;
   /** The first call of this process: times that lie ahead of its clock are then set back to it. */
   readonly first: boolean;
-  /** Time that does not jump while the process lives: for rates and for how long a lease is believed. */
+  /** Time that does not jump once the process got an answer: for rates and for how long a lease is believed. */
   readonly now: UnixMs;
   readonly requests: readonly BudgetLeaseRequest[];
 }
