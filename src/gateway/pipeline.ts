@@ -86,7 +86,7 @@ export async function runLlm(parts: GatewayParts, exchange: Exchange, caller: Ca
     const routed = routeByPolicyOfNow(parts, progress, policy, request);
     const route = (progress.route = routed instanceof Promise ? await routed : routed);
     progress.marks.decided = parts.clock.monotonicMs();
-    if (parts.events.hasListeners) announce(parts, progress, request, route);
+    if (parts.events.hasListenersFor('request.started')) announce(parts, progress, request, route);
     const { governance } = route.grant;
     const governed =
       governance === null ? null : await govern(parts, progress, { request, route, governance, kept: null });
@@ -316,7 +316,7 @@ function record(parts: GatewayParts, progress: Progress): void {
   try {
     const row = PIPELINE.record.llm(progress);
     parts.recorder.record(row, toCapturedBodies(progress), conversationOf(progress, row));
-    if (parts.events.hasListeners) parts.events.publish('request.finished', row);
+    if (parts.events.hasListenersFor('request.finished')) parts.events.publish('request.finished', row);
     concludeBatch(parts, progress, row);
   } catch (error) {
     logFault(parts.logger, progress.exchange, toRefused(error));
@@ -346,7 +346,8 @@ function concludeBatch(
   if (batch !== undefined) parts.owners.learn({ ...batch, settledAt: row.startedAt });
   for (const used of rows) {
     parts.recorder.record(used, null, null);
-    if (isFirst && parts.events.hasListeners) parts.events.publish('request.finished', used);
+    if (isFirst && parts.events.hasListenersFor('request.finished'))
+      parts.events.publish('request.finished', used);
   }
 }
 

@@ -37,7 +37,9 @@ export function createGovernor(document: GatewayDocument): Governor {
           [matching(rules), ...held.map(({ capability }) => capability.tools)].filter(isFilled),
         ),
       };
-      const needsInspection = governance.tools !== null || governance.guardrails.length > 0;
+      // A hook that may veto a call needs to see it, like a rule.
+      const isAskedOfHooks = governance.hooks.some(({ events }) => events.includes('tool_call'));
+      const needsInspection = governance.tools !== null || governance.guardrails.length > 0 || isAskedOfHooks;
       const isEmpty =
         !needsInspection &&
         governance.buckets.length === 0 &&
