@@ -24,6 +24,8 @@ export const KEY_LABELS = {
   hooks: 'postern/hooks/1',
   /** Placeholders of redacted values. */
   redaction: 'postern/redaction/1',
+  /** Seals and names what deciding remembers over a restart. */
+  memory: 'postern/memory/1',
   /** Everything else that is short-lived and signed. */
   session: 'postern/session/1',
 } as const;
