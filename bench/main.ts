@@ -3,6 +3,7 @@
  * nginx as the floor and beside other gateways, in one run. All targets are started once and measured
  * in turns, in random order; what is printed are medians over the rounds, and ratios to nginx of the
  * same run. Absolute figures of shared machines mean little. Method: docs/performance.md.
+ * With `--tunnel`: the network node alone, see `tunnel.ts`.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, tmpdir } from 'node:os';
@@ -17,6 +18,7 @@ import { renderReport } from './report.ts';
 import type { Measured, RateResult } from './report.ts';
 import { median, quantile, shuffled } from './statistics.ts';
 import { TARGETS, folderFor } from './targets.ts';
+import { benchTunnel } from './tunnel.ts';
 import type { RunningTarget, Target } from './targets.ts';
 
 /** How long and how often; the quick plan is for a look, the full one for figures. */
@@ -87,7 +89,13 @@ interface Bodies {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { quick: { type: 'boolean' }, only: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean' }, only: { type: 'string' }, tunnel: { type: 'boolean' } },
+  });
+  if (values.tunnel === true) {
+    await benchTunnel({ isQuick: values.quick === true });
+    return;
+  }
   const plan = values.quick === true ? QUICK : FULL;
   const wanted = values.only?.split(',').map((name) => name.trim().toLowerCase());
   const chosen = TARGETS.filter(
