@@ -13,6 +13,7 @@ import {
   createLocalApi,
   createLocalDoor,
   createLocalUsers,
+  createNodeDoor,
   createServeDoor,
   createSocketOwners,
   createTailscaledDoor,
@@ -21,6 +22,7 @@ import {
   type Identifier,
   type JwtDenials,
   type LocalApi,
+  type NodePeers,
   type Revocation,
   type TailscaledDoor,
   type Tokens,
@@ -49,6 +51,8 @@ export interface OpenDoorsOptions {
   readonly keyring: Keyring;
   readonly outbound: Outbound;
   readonly ownAddresses: () => readonly string[];
+  /** Postern's own node; null where it is off. */
+  readonly node: NodePeers | null;
   readonly tailnet: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -99,11 +103,13 @@ export async function openDoors(options: OpenDoorsOptions): Promise<Doors> {
   const tailscaled =
     enabled && localApi !== null ? createTailscaledDoor({ api: localApi, tailnet, clock, logger }) : null;
   tailscaled?.start();
+  const node = options.node === null ? null : createNodeDoor({ peers: options.node, tailnet });
   const identifier = createIdentifier({
     doors: {
       loopback: tailscaled === null ? [local] : [peersOnLoopback(tailscaled), local],
       socket: [local],
-      tailnet: tailscaled === null ? [] : [tailscaled, local],
+      /* The node first: an address inside it may be somebody else's outside. */
+      tailnet: [...(node === null ? [] : [node]), ...(tailscaled === null ? [] : [tailscaled, local])],
       serve: [
         createServeDoor({
           tailnet,
@@ -130,6 +136,7 @@ export async function openDoors(options: OpenDoorsOptions): Promise<Doors> {
         tokens.onRevoked(listener),
         ...(jwt === null ? [] : [jwt.onRevoked(listener)]),
         ...(tailscaled === null ? [] : [tailscaled.onRevoked(listener)]),
+        ...(node === null ? [] : [node.onRevoked(listener)]),
       ];
       return () => {
         for (const stop of stops) stop();

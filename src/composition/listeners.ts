@@ -22,6 +22,7 @@ import {
   type PublicListener,
   wantsPublicListener,
 } from './public-listener.ts';
+import type { OwnNetwork } from './node.ts';
 import { openTailnetListener, type TailnetListener } from './tailnet-listener.ts';
 import { followTailnet } from './tailnet-self.ts';
 import { openOwnCertificate, type OwnCertificate } from './tls/own-files.ts';
@@ -53,6 +54,8 @@ export interface OpenListenersOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The host's tailscaled; null where nothing needs it. */
   readonly localApi: LocalApi | null;
+  /** Postern's own network; null where it is off. */
+  readonly ownNetwork: OwnNetwork | null;
   /** Addresses of this machine that other devices reach, now. */
   readonly networkAddresses: () => readonly string[];
   readonly clock: Clock;
@@ -76,7 +79,12 @@ export async function openListeners(options: OpenListenersOptions): Promise<Open
     return {
       url: `http://${local.host}:${local.port}`,
       consoleUrl: `http://localhost:${local.port}`,
-      addresses: () => [...local.addresses, ...(beyond.tailnet?.urls ?? []), ...(beyond.open?.urls ?? [])],
+      addresses: () => [
+        ...local.addresses,
+        ...(options.ownNetwork?.urls ?? []),
+        ...(beyond.tailnet?.urls ?? []),
+        ...(beyond.open?.urls ?? []),
+      ],
       socketPath: local.socketPath,
       certificate: beyond.open?.selfSigned ?? null,
       guards,
@@ -178,9 +186,16 @@ async function openBeyond(
   const { settings, clock, logger, localApi } = options;
   const { gate, limits, opened, port, guards } = opening;
   const own = settings.tls === null ? null : await openOwn(settings.tls, logger, opened);
+  const nodeHosts = options.ownNetwork?.hosts ?? [];
+  guards.tailnet.setHosts(nodeHosts);
+  if (options.ownNetwork !== null) {
+    const listener = createListener({ onRequest: gate.on('tailnet'), limits });
+    opened.push(listener);
+    options.ownNetwork.serve(listener);
+  }
   const onNames = (self: SelfNode, ports: readonly number[]): void => {
     const names = [...settings.hosts, ...withShortName(self.dnsName), ...self.addresses];
-    guards.tailnet.setHosts(hostsAt(names, ports));
+    guards.tailnet.setHosts([...nodeHosts, ...hostsAt(names, ports)]);
     if (self.userspace) guards.loopback.setHosts([...localHosts(settings, port), ...hostsAt(names, [port])]);
     guards.serve.setHosts(serveHosts(settings, self.dnsName));
   };

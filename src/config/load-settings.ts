@@ -49,6 +49,7 @@ export function loadOperatorSettings(input: LoadSettingsInput): OperatorSettings
   const settingsFile = named ?? `${stateDir}/${SETTINGS_FILE_NAME}`;
   const file = readSettingsFile(input, settingsFile, named !== null);
   const reader = new SettingsReader(input, file);
+  for (const [name, origin] of early.origins) reader.origins.set(name, origin);
   const settings = assemble(reader, input, { stateDir, settingsFile, settingsFileFound: file !== null });
   checkTogether(settings);
   return settings;
@@ -94,6 +95,11 @@ function assemble(reader: SettingsReader, input: LoadSettingsInput, places: Plac
         socket: reader.path(SETTINGS['doors.tailscaled.socket']) ?? defaultTailscaledSocket(input.platform),
         httpPort: reader.get(SETTINGS['doors.tailscaled.httpPort']) ?? 80,
         httpsPort: reader.get(SETTINGS['doors.tailscaled.httpsPort']) ?? 443,
+      },
+      node: {
+        enabled: reader.get(SETTINGS['doors.node.enabled']) ?? false,
+        udpPort: reader.get(SETTINGS['doors.node.udpPort']) ?? 51_820,
+        endpoint: reader.get(SETTINGS['doors.node.endpoint']),
       },
       serve: { listen: reader.get(SETTINGS['doors.serve.listen']) },
       jwt: reader.get(SETTINGS['doors.jwt']) ?? [],

@@ -83,6 +83,14 @@ export interface OperatorSettings {
       readonly httpPort: number;
       readonly httpsPort: number;
     };
+    /** Postern's own network: devices join by a WireGuard configuration that an admin makes. */
+    readonly node: {
+      readonly enabled: boolean;
+      /** For WireGuard; 0 lets the system choose. */
+      readonly udpPort: number;
+      /** `host:port` where devices reach it; null: this machine's first address. */
+      readonly endpoint: string | null;
+    };
     /** Address or socket path of the listener behind `tailscale serve`; null: off. */
     readonly serve: { readonly listen: ListenAddress | { readonly socketPath: string } | null };
     readonly jwt: readonly JwtDoorSettings[];

@@ -25,6 +25,8 @@ export { createLocalDoor } from './local.ts';
 export type { LocalDoorOptions } from './local.ts';
 export { createLocalUsers } from './local-users.ts';
 export type { LocalUser, LocalUsers, LocalUsersOptions } from './local-users.ts';
+export { createNodeDoor } from './node.ts';
+export type { NodeDoor, NodeDoorPeer, NodePeers } from './node.ts';
 export type { FetchJson, SettingStore, TokenStore } from './ports.ts';
 export { TOKEN_PREFIX } from './presented.ts';
 export { createServeDoor } from './serve.ts';

@@ -31,6 +31,11 @@ export function tailscaleLoginPrincipal(login: string): string {
   return `tailscale:login:${login}`;
 }
 
+/** A device that Postern's own network knows by its WireGuard public key (hex). */
+export function devicePrincipal(publicKey: string): string {
+  return `postern:device:${publicKey}`;
+}
+
 /** The subject of a JWT; `issuer` is one that the operator configured, so the split is unambiguous. */
 export function jwtPrincipal(issuer: string, subject: string): string {
   return `jwt:${issuer}:${subject}`;

@@ -333,3 +333,57 @@ test('TLS: serves the given certificate, and another after setTls', async (t) =>
   listener.setTls({ cert: TEST_CERT, key: TEST_KEY });
   assert.equal(await ask(), '200');
 });
+
+describe('connections that something else accepted', () => {
+  /** A server of node:net stands for it. */
+  async function startFed(
+    t: TestContext,
+    options: Partial<ListenerOptions> = {},
+  ): Promise<{ listener: Listener; port: number }> {
+    const listener = createListener({ onRequest: (_req, res) => res.end('ok'), ...options });
+    const server = net.createServer(listener.feed());
+    t.after(async () => {
+      await listener.close(0);
+      server.close();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = server.address();
+    assert.ok(address !== null && typeof address === 'object');
+    return { listener, port: address.port };
+  }
+
+  test('are served under the same limits', async (t) => {
+    const { port } = await startFed(t, { limits: { headersMax: 3 } });
+    assert.deepEqual(await get({ host: '127.0.0.1', port }), { status: 200, body: 'ok' });
+    const headers = { a: '1', b: '2', c: '3', d: '4' };
+    assert.equal((await get({ host: '127.0.0.1', port, headers })).status, 431);
+  });
+
+  test('have a time for their headers (slow-loris)', async (t) => {
+    const { port } = await startFed(t, { limits: { headersMs: 60 } });
+    const socket = net.connect(port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n');
+    let answer = '';
+    socket.on('data', (data) => (answer += String(data)));
+    await new Promise((resolve) => socket.on('close', resolve));
+    assert.match(answer, /^HTTP\/1\.1 408 /);
+  });
+
+  test('are bounded in number', async (t) => {
+    const { port } = await startFed(t, { limits: { connectionsMax: 1 } });
+    const first = net.connect(port, '127.0.0.1');
+    t.after(() => first.destroy());
+    await new Promise((resolve) => first.on('connect', resolve));
+    await assert.rejects(get({ host: '127.0.0.1', port }), { code: 'ECONNRESET' });
+  });
+
+  test('end with the listener: requests may finish, what takes longer is cut', async (t) => {
+    const { listener, port } = await startFed(t, { onRequest: (_req, res) => res.write('begun') });
+    const socket = net.connect(port, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    await new Promise((resolve) => socket.once('data', resolve));
+    const closed = new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
+    await listener.close(80);
+    await closed;
+  });
+});

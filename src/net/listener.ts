@@ -60,6 +60,11 @@ export interface Listener {
   listenTcp(options: { readonly host: string; readonly port: number }): Promise<number>;
   /** A socket in a folder of our own (0700); a stale one is replaced. */
   listenUnix(path: string): Promise<void>;
+  /**
+   * Takes connections that something else accepted, such as a network stack of our own: each call of the
+   * returned function is one connection, under the same limits as any other.
+   */
+  feed(): (socket: Duplex) => void;
   /** Addresses in use: `127.0.0.1:8080`, `[::1]:8080`, a path. */
   readonly addresses: readonly string[];
   /** Replaces the certificate for new connections. */
@@ -73,6 +78,9 @@ type Server = http.Server | https.Server;
 export function createListener(options: ListenerOptions): Listener {
   const limits = { ...DEFAULT_LISTENER_LIMITS, ...options.limits };
   const servers: Server[] = [];
+  /** Servers that listen nowhere and are fed. */
+  const fed: Server[] = [];
+  let fedCount = 0;
   const addresses: string[] = [];
   let draining = false;
   let material = options.tls;
@@ -118,13 +126,33 @@ export function createListener(options: ListenerOptions): Listener {
       await open({ path });
       await chmod(path, 0o600);
     },
+    feed() {
+      const server = createServer(handle, { options, limits, material });
+      /* Node tracks connections, for time limits and the end, from this event on. */
+      server.emit('listening');
+      fed.push(server);
+      return (socket) => {
+        if (draining || fedCount >= limits.connectionsMax) {
+          socket.destroy();
+          return;
+        }
+        fedCount += 1;
+        socket.once('close', () => {
+          fedCount -= 1;
+        });
+        server.emit('connection', socket);
+      };
+    },
     setTls(next) {
       material = next;
       for (const server of servers) if (server instanceof https.Server) server.setSecureContext(next);
     },
     async close(drainMs) {
       draining = true;
-      await Promise.all(servers.splice(0).map((server) => closeServer(server, drainMs)));
+      await Promise.all([
+        ...servers.splice(0).map((server) => closeServer(server, drainMs)),
+        ...fed.splice(0).map((server) => closeFed(server, { drainMs, isEmpty: () => fedCount === 0 })),
+      ]);
       addresses.length = 0;
     },
   };
@@ -287,6 +315,28 @@ function mayAnswer(socket: Duplex): boolean {
   const answer = socket._httpMessage;
   if (!(answer instanceof http.ServerResponse)) return true;
   return !answer.headersSent && !answer.req.complete;
+}
+
+/** A server that never listened reports its end at once; its connections must be waited for. */
+function closeFed(server: Server, options: { drainMs: number; isEmpty: () => boolean }): Promise<void> {
+  const { drainMs, isEmpty } = options;
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearInterval(sweep);
+      clearTimeout(cut);
+      server.close();
+      resolve();
+    };
+    const sweep = setInterval(() => {
+      server.closeIdleConnections();
+      if (isEmpty()) finish();
+    }, 50);
+    const cut = setTimeout(() => {
+      server.closeAllConnections();
+      finish();
+    }, drainMs);
+    server.closeIdleConnections();
+  });
 }
 
 function closeServer(server: Server, drainMs: number): Promise<void> {

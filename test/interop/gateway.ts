@@ -43,11 +43,12 @@ export interface GatewayOptions {
   readonly flags: readonly string[];
   /** The document's grants; without any, only what the network's policy carries counts. */
   readonly grants?: readonly object[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs on the device's machine; ends with `stop`, or with the bed. */
 export async function startGateway(
-  device: TailscaleDevice,
+  device: Pick<TailscaleDevice, 'machine'>,
   options: GatewayOptions,
 ): Promise<GatewayUnderTest> {
   const { machine } = device;
@@ -64,7 +65,12 @@ export async function startGateway(
     },
     grants: options.grants ?? [],
   };
-  const postern = await startPostern({ document, prefix: machine.prefix, flags: options.flags });
+  const postern = await startPostern({
+    document,
+    prefix: machine.prefix,
+    flags: options.flags,
+    env: options.env ?? {},
+  });
   const sent = async (): Promise<readonly { readonly id: string; readonly whole: boolean }[]> =>
     JSON.parse((await askFrom(machine, `http://127.0.0.1:${port}/sent`)).text);
   return {
