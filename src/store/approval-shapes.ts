@@ -68,6 +68,8 @@ export interface ApprovalRow {
   readonly subject: string;
   /** Of a budget, in the bucket's unit; null otherwise. */
   readonly amount: number | null;
+  /** Of a budget: `usd` counts nano-dollars. Null otherwise, and in rows of before units were kept. */
+  readonly unit: 'usd' | 'tokens' | 'requests' | 'concurrency' | null;
   /** Name of the entry of `approvals`. */
   readonly entry: string;
   readonly terms: ApprovalTerms;

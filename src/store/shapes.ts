@@ -6,6 +6,7 @@
 import type { UnixMs } from '../base/clock.ts';
 import type { DoorName, TokenScope } from '../identity/caller.ts';
 import type { ApprovalStore } from './approval-shapes.ts';
+import type { MemoryStore } from './memory-shapes.ts';
 import type { BudgetStore } from './budget-shapes.ts';
 
 /** How a request ended. */
@@ -147,8 +148,18 @@ export interface RequestFilter {
   readonly agent?: string;
   readonly sessionId?: string;
   readonly deviceId?: string;
+  readonly tokenId?: string;
   readonly outcome?: Outcome;
   readonly reason?: string;
+  /** HTTP status sent to the caller; both ends inclusive. */
+  readonly statusFrom?: number;
+  readonly statusTo?: number;
+  /** Only rows with a decision that fits what is given of it. */
+  readonly decision?: Partial<Pick<RowDecision, 'about' | 'action'>>;
+  readonly costMinNanoUsd?: number;
+  readonly totalMinUs?: number;
+  /** Part of an id, label, model, agent, path or reason, whatever its case. */
+  readonly text?: string;
   /** Inclusive. */
   readonly from?: UnixMs;
   /** Exclusive. */
@@ -175,11 +186,105 @@ export interface SessionRow {
   readonly agent: string | null;
   readonly firstAt: UnixMs;
   readonly lastAt: UnixMs;
+  /** When the last exchange ended. */
+  readonly endedAt: UnixMs;
   readonly requests: number;
+  readonly refused: number;
+  readonly failed: number;
   readonly models: readonly string[];
   readonly inputTokens: number;
+  readonly cacheReadTokens: number;
   readonly outputTokens: number;
   readonly costNanoUsd: number;
+  readonly savedNanoUsd: number;
+}
+
+/** Rows counted by one thing. */
+export interface CountOf {
+  /** Null where rows have none. */
+  readonly name: string | null;
+  readonly requests: number;
+}
+
+/** Sums over rows, with times of the newest of them. */
+export interface RequestSummary {
+  readonly requests: number;
+  readonly outcomes: readonly CountOf[];
+  /** The 20 most frequent. */
+  readonly reasons: readonly CountOf[];
+  readonly inputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly outputTokens: number;
+  readonly costNanoUsd: number;
+  readonly savedNanoUsd: number;
+  readonly latency: LatencySummary;
+}
+
+/** Microseconds, over the newest rows that something was sent for; null where there is none. */
+export interface LatencySummary {
+  readonly p50Us: number | null;
+  readonly p95Us: number | null;
+  readonly firstByteP50Us: number | null;
+  readonly firstByteP95Us: number | null;
+  /** Rows that were looked at; at most 10,000. */
+  readonly sampled: number;
+}
+
+/** How one provider did. */
+export interface ProviderUse {
+  readonly provider: string;
+  readonly requests: number;
+  /** Ended in the provider's error, without an answer, or cut. */
+  readonly failed: number;
+  readonly costNanoUsd: number;
+  readonly lastAt: UnixMs;
+  readonly lastFailure: Pick<
+    RequestRow,
+    'id' | 'startedAt' | 'outcome' | 'reason' | 'status' | 'model'
+  > | null;
+  readonly latency: LatencySummary;
+}
+
+/** Who and what was seen in one unit of time. */
+export interface AdoptionRow {
+  readonly label: string;
+  readonly users: number;
+  readonly devices: number;
+  readonly agents: number;
+  readonly sessions: number;
+  readonly requests: number;
+}
+
+/** What a request is made of: the ids of its items, in order. */
+export interface StoredOutline {
+  readonly requestId: string;
+  readonly items: readonly number[];
+}
+
+/** Requests as the items they share, each once. */
+export interface StoredOutlines {
+  /** Of those whose bodies are kept, in the order asked for. */
+  readonly requests: readonly StoredOutline[];
+  /** Every item that `known` does not have, as far as the bound of bytes allows. */
+  readonly items: readonly { readonly id: number; readonly bytes: Uint8Array }[];
+}
+
+export interface StoredAnswer {
+  readonly requestId: string;
+  readonly response: Uint8Array;
+  readonly responseContentType: string | null;
+  readonly responseTruncated: boolean;
+}
+
+export interface AuditFilter {
+  readonly actor?: string;
+  /** Exact, or everything that begins so where it ends in a dot. */
+  readonly action?: string;
+  readonly target?: string;
+  /** Part of actor, label, action, target, reason or facts, whatever its case. */
+  readonly text?: string;
+  readonly from?: UnixMs;
+  readonly to?: UnixMs;
 }
 
 export type UsageGroupBy =
@@ -211,6 +316,9 @@ export interface UsageRow {
   readonly outputTokens: number;
   readonly reasoningTokens: number;
   readonly costNanoUsd: number;
+  /** Answers that came from the response cache, and what they would have cost. */
+  readonly cacheHits: number;
+  readonly savedNanoUsd: number;
 }
 
 /** A grant that is not in the document: the starter's own, one that the claim made, or one that was asked for and approved. */
@@ -349,7 +457,7 @@ export interface RequestBatch {
 }
 
 /** Everything the rest of Postern asks of a store. Methods reject with `AppError<'store_…'>`. */
-export interface Store extends BudgetStore, ApprovalStore {
+export interface Store extends BudgetStore, ApprovalStore, MemoryStore {
   /**
    * Writes a batch in one transaction; resolves when it is durable. A row that is there already (by
    * id) is left as it is, so that a batch may be repeated after a failure.
@@ -358,7 +466,24 @@ export interface Store extends BudgetStore, ApprovalStore {
   listRequests(filter: RequestFilter, page: PageRequest): Promise<Page<RequestRow>>;
   getRequest(tailnet: string, id: string): Promise<RequestRow | null>;
   getBodies(tailnet: string, id: string): Promise<StoredBodies | null>;
+  /** The items of at most 200 requests; `known` are ids of items that need not come again. */
+  getOutlines(
+    tailnet: string,
+    requestIds: readonly string[],
+    known: readonly number[],
+  ): Promise<StoredOutlines>;
+  /** The answers of at most 200 requests; those that are not kept are left out. */
+  getAnswers(tailnet: string, requestIds: readonly string[]): Promise<readonly StoredAnswer[]>;
   listSessions(filter: RequestFilter, page: PageRequest): Promise<Page<SessionRow>>;
+  summarizeRequests(filter: RequestFilter): Promise<RequestSummary>;
+  /** By provider, those with most requests first; at most 500. */
+  summarizeProviders(filter: RequestFilter): Promise<readonly ProviderUse[]>;
+  /** By time; the last row, labelled `total`, counts everybody once. At most 10,000 rows. */
+  queryAdoption(
+    filter: RequestFilter,
+    unit: 'hour' | 'day' | 'week' | 'month',
+    timeZone: string,
+  ): Promise<readonly AdoptionRow[]>;
   /** At most 10,000 rows, largest cost first where no time is among `groupBy`, else by time. */
   queryUsage(
     filter: RequestFilter,
@@ -389,11 +514,11 @@ export interface Store extends BudgetStore, ApprovalStore {
   deletePasskey(tailnet: string, credentialId: string): Promise<boolean>;
 
   appendAudit(entry: AuditEntry): Promise<AuditRow>;
-  listAudit(
+  listAudit(tailnet: string, filter: AuditFilter, page: PageRequest): Promise<Page<AuditRow>>;
+  /** Every action that was recorded, with how often; by name. */
+  countAuditActions(
     tailnet: string,
-    filter: { actor?: string; action?: string; from?: UnixMs; to?: UnixMs },
-    page: PageRequest,
-  ): Promise<Page<AuditRow>>;
+  ): Promise<readonly { readonly action: string; readonly entries: number }[]>;
   /** Recomputes the chain; the first row that does not fit, or null. */
   verifyAudit(tailnet: string): Promise<{ readonly rows: number; readonly brokenAt: number | null }>;
 

@@ -23,6 +23,7 @@ function row(id: string, given: Partial<ApprovalRow> = {}): ApprovalRow {
     subjectKind: 'budget',
     subject: 'user:alice',
     amount: 5_000_000_000,
+    unit: 'usd',
     entry: 'default',
     terms: {
       approvers: ['group:sre'],

@@ -35,6 +35,7 @@ const CODEC = createCodec<ApprovalRow>({
   subjectKind: ['subject_kind', 'text'],
   subject: ['subject', 'text'],
   amount: ['amount', 'int'],
+  unit: ['unit', 'text'],
   entry: ['entry', 'text'],
   terms: ['terms', 'json'],
   rule: ['rule', 'text'],

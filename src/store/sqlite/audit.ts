@@ -15,10 +15,11 @@ import {
   SHA256_BYTES,
 } from '../../crypto/index.ts';
 import { storeError } from '../errors.ts';
-import type { AuditEntry, AuditRow, Page, PageRequest } from '../shapes.ts';
-import { bytesOf, createCodec, intOf, type SqlRow } from './columns.ts';
+import type { AuditEntry, AuditFilter, AuditRow, Page, PageRequest } from '../shapes.ts';
+import { bytesOf, createCodec, intOf, textOf, type SqlRow } from './columns.ts';
 import { pageLimit, readCursor, writeCursor } from './cursor.ts';
 import type { Database } from './database.ts';
+import { likePattern } from './filter.ts';
 
 const CHECKPOINT_ROWS = 1_000;
 /** One hour. */
@@ -70,7 +71,7 @@ export function appendAudit(database: Database, key: Uint8Array, entry: AuditEnt
 export function listAudit(
   database: Database,
   tailnet: string,
-  filter: { actor?: string; action?: string; from?: number; to?: number },
+  filter: AuditFilter,
   page: PageRequest,
 ): Page<AuditRow> {
   const before = page.cursor === undefined ? null : readCursor(page.cursor).seq;
@@ -82,7 +83,14 @@ export function listAudit(
     values.push(value);
   };
   add('actor = ?', filter.actor);
-  add('action = ?', filter.action);
+  if (filter.action?.endsWith('.') === true)
+    add("action LIKE ? ESCAPE '\\'", likePattern(filter.action).slice(1));
+  else add('action = ?', filter.action);
+  add('target = ?', filter.target);
+  add(
+    "(actor || char(10) || actor_label || char(10) || action || char(10) || target || char(10) || coalesce(reason, '') || char(10) || facts) LIKE ? ESCAPE '\\'",
+    filter.text === undefined ? undefined : likePattern(filter.text),
+  );
   add('at >= ?', filter.from);
   add('at < ?', filter.to);
   add('seq < ?', before);
@@ -97,6 +105,19 @@ export function listAudit(
   const nextCursor =
     rows.length > limit && last !== undefined ? writeCursor({ at: last.at, seq: last.seq }) : null;
   return { items, nextCursor };
+}
+
+/** Every action of a tailnet with its number of entries, by name. */
+export function countAuditActions(
+  database: Database,
+  tailnet: string,
+): { readonly action: string; readonly entries: number }[] {
+  const rows = database
+    .prepare(
+      'SELECT action, count(*) AS entries FROM audit WHERE tailnet = ? GROUP BY action ORDER BY action',
+    )
+    .all(tailnet);
+  return rows.map((row) => ({ action: textOf(row, 'action'), entries: intOf(row, 'entries') }));
 }
 
 /** Recomputes the chain of a tailnet and compares rows, checkpoints and head. */

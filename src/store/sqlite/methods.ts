@@ -1,8 +1,10 @@
 /** What each of the two database threads answers to; the only list of their methods. */
 import type { ApprovalAsk, ApprovalFilter, ApprovalRow, ApprovalUse } from '../approval-shapes.ts';
 import type { BudgetFilter, BudgetLeaseCall } from '../budget-shapes.ts';
+import type { MemoryBounds, MemoryName, MemoryRow } from '../memory-shapes.ts';
 import type {
   AuditEntry,
+  AuditFilter,
   DocumentVersion,
   OwnedObject,
   OwnedObjectName,
@@ -15,15 +17,20 @@ import type {
   UsageGroupBy,
 } from '../shapes.ts';
 import * as approvals from './approvals.ts';
-import { appendAudit, listAudit, verifyAudit } from './audit.ts';
+import { queryAdoption } from './adoption.ts';
+import { appendAudit, countAuditActions, listAudit, verifyAudit } from './audit.ts';
 import type { PackedBatch } from './batch-transfer.ts';
 import { getBodies, type BodyKeys } from './bodies/body-store.ts';
+import { getAnswers, getOutlines } from './bodies/outlines.ts';
 import { intOf } from './columns.ts';
 import { deleteBudgets, leaseBudget, listBudgets, refillBudget, returnBudget } from './budgets.ts';
 import type { Database } from './database.ts';
+import * as memories from './memories.ts';
 import * as records from './records.ts';
 import { getRequest, listRequests, listSessions } from './request-queries.ts';
+import { summarizeProviders, summarizeRequests } from './request-summary.ts';
 import { RequestWriter } from './request-writer.ts';
+import type { TimeUnit } from './time-buckets.ts';
 import { queryUsage } from './usage.ts';
 
 export interface StoreKeys extends BodyKeys {
@@ -77,6 +84,11 @@ export function writerMethods(database: Database, keys: StoreKeys) {
       tailnet: string,
       before: { readonly contentBefore: number; readonly rowsBefore: number },
     ) => approvals.forgetApprovals(database, tailnet, before),
+    putMemories: (rows: readonly MemoryRow[]) => memories.putMemories(database, rows),
+    deleteMemories: (tailnet: string, names: readonly MemoryName[]) =>
+      memories.deleteMemories(database, tailnet, names),
+    forgetMemories: (tailnet: string, kind: string, bounds: MemoryBounds) =>
+      memories.forgetMemories(database, tailnet, kind, bounds),
   };
 }
 
@@ -86,7 +98,15 @@ export function readerMethods(database: Database, keys: StoreKeys) {
     listRequests: (filter: RequestFilter, page: PageRequest) => listRequests(database, filter, page),
     getRequest: (tailnet: string, id: string) => getRequest(database, tailnet, id),
     getBodies: (tailnet: string, id: string) => getBodies(database, keys, tailnet, id),
+    getOutlines: (tailnet: string, requestIds: readonly string[], known: readonly number[]) =>
+      getOutlines(database, keys, { tailnet, requestIds, known }),
+    getAnswers: (tailnet: string, requestIds: readonly string[]) =>
+      getAnswers(database, keys, tailnet, requestIds),
     listSessions: (filter: RequestFilter, page: PageRequest) => listSessions(database, filter, page),
+    summarizeRequests: (filter: RequestFilter) => summarizeRequests(database, filter),
+    summarizeProviders: (filter: RequestFilter) => summarizeProviders(database, filter),
+    queryAdoption: (filter: RequestFilter, unit: TimeUnit, timeZone: string) =>
+      queryAdoption(database, filter, unit, timeZone),
     queryUsage: (filter: RequestFilter, groupBy: readonly UsageGroupBy[], timeZone: string) =>
       queryUsage(database, filter, groupBy, timeZone),
     listGrants: () => records.listGrants(database),
@@ -96,11 +116,9 @@ export function readerMethods(database: Database, keys: StoreKeys) {
     getDocument: (tailnet: string, version: number) => records.getDocument(database, tailnet, version),
     listDocuments: (tailnet: string, limit: number) => records.listDocuments(database, tailnet, limit),
     listPasskeys: (tailnet: string) => records.listPasskeys(database, tailnet),
-    listAudit: (
-      tailnet: string,
-      filter: { actor?: string; action?: string; from?: number; to?: number },
-      page: PageRequest,
-    ) => listAudit(database, tailnet, filter, page),
+    listAudit: (tailnet: string, filter: AuditFilter, page: PageRequest) =>
+      listAudit(database, tailnet, filter, page),
+    countAuditActions: (tailnet: string) => countAuditActions(database, tailnet),
     verifyAudit: (tailnet: string) => verifyAudit(database, keys.auditKey, tailnet),
     listOwnedObjects: (tailnet: string, kinds?: readonly string[]) =>
       records.listOwnedObjects(database, tailnet, kinds),
@@ -117,6 +135,8 @@ export function readerMethods(database: Database, keys: StoreKeys) {
       approvals.settledApprovals(database, tailnet, ids),
     listApprovals: (filter: ApprovalFilter, page: PageRequest) =>
       approvals.listApprovals(database, filter, page),
+    listMemories: (tailnet: string, kind: string, bounds: MemoryBounds) =>
+      memories.listMemories(database, tailnet, kind, bounds),
     counts: () => counts(database),
   };
 }

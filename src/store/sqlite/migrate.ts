@@ -9,6 +9,8 @@ import { budgets } from './migrations/0004-budgets.ts';
 import { approvals } from './migrations/0005-approvals.ts';
 import { decisions } from './migrations/0006-decisions.ts';
 import { grantsOnApproval } from './migrations/0007-grants-on-approval.ts';
+import { memories } from './migrations/0008-memories.ts';
+import { approvalUnits } from './migrations/0009-approval-units.ts';
 
 /** One step; once released it is never changed. */
 export interface Migration {
@@ -25,6 +27,8 @@ export const MIGRATIONS: readonly Migration[] = [
   approvals,
   decisions,
   grantsOnApproval,
+  memories,
+  approvalUnits,
 ];
 
 /**

@@ -60,7 +60,12 @@ function assembleStore(
     listRequests: (filter, page) => reader.call('listRequests', [filter, page]),
     getRequest: (tailnet, id) => reader.call('getRequest', [tailnet, id]),
     getBodies: (tailnet, id) => reader.call('getBodies', [tailnet, id]),
+    getOutlines: (tailnet, requestIds, known) => reader.call('getOutlines', [tailnet, requestIds, known]),
+    getAnswers: (tailnet, requestIds) => reader.call('getAnswers', [tailnet, requestIds]),
     listSessions: (filter, page) => reader.call('listSessions', [filter, page]),
+    summarizeRequests: (filter) => reader.call('summarizeRequests', [filter]),
+    summarizeProviders: (filter) => reader.call('summarizeProviders', [filter]),
+    queryAdoption: (filter, unit, timeZone) => reader.call('queryAdoption', [filter, unit, timeZone]),
     queryUsage: (filter, groupBy, timeZone) => reader.call('queryUsage', [filter, groupBy, timeZone]),
 
     listGrants: () => reader.call('listGrants', []),
@@ -86,6 +91,7 @@ function assembleStore(
 
     appendAudit: (entry) => writer.call('appendAudit', [entry]),
     listAudit: (tailnet, filter, page) => reader.call('listAudit', [tailnet, filter, page]),
+    countAuditActions: (tailnet) => reader.call('countAuditActions', [tailnet]),
     verifyAudit: (tailnet) => reader.call('verifyAudit', [tailnet]),
 
     putOwnedObjects: (objects) => writer.call('putOwnedObjects', [objects]),
@@ -111,6 +117,11 @@ function assembleStore(
     getApproval: (tailnet, id) => reader.call('getApproval', [tailnet, id]),
     settledApprovals: (tailnet, ids) => reader.call('settledApprovals', [tailnet, ids]),
     listApprovals: (filter, page) => reader.call('listApprovals', [filter, page]),
+
+    putMemories: (rows) => writer.call('putMemories', [rows]),
+    deleteMemories: (tailnet, names) => writer.call('deleteMemories', [tailnet, names]),
+    forgetMemories: (tailnet, kind, bounds) => writer.call('forgetMemories', [tailnet, kind, bounds]),
+    listMemories: (tailnet, kind, bounds) => reader.call('listMemories', [tailnet, kind, bounds]),
 
     async health() {
       await writer.call('putSetting', ['store.health', String(options.clock.now())]);

@@ -188,11 +188,16 @@ test('a session is one principal’s: the same label of another is another sessi
       agent: 'codex',
       firstAt: NOON,
       lastAt: NOON + 5,
+      endedAt: NOON + 5,
       requests: 2,
+      refused: 0,
+      failed: 0,
       models: ['a', 'b'],
       inputTokens: 20,
+      cacheReadTokens: 8,
       outputTokens: 10,
       costNanoUsd: 2000,
+      savedNanoUsd: 0,
     });
     assert.equal(bob?.principal, 'local:7');
     const filtered = listSessions(database, { ...HOME, model: 'a' }, { limit: 10 }).items;

@@ -7,6 +7,8 @@ import type { Database } from './database.ts';
 import { toCondition } from './filter.ts';
 import { REQUEST_CODEC } from './request-codec.ts';
 
+/** Whether an exchange did not end as its provider should have made it. */
+export const FAILED_SQL = "r.outcome IN ('upstream_error', 'upstream_failed', 'truncated', 'gateway_error')";
 /** Names of models told of one session. */
 const SESSION_MODELS_MAX = 20;
 
@@ -69,8 +71,11 @@ function readSession(
   const sums = database
     .prepare(
       `SELECT max(r.started_at) AS last_at, r.tailnet AS tailnet, r.user_label AS user_label, r.agent AS agent,
-         count(*) AS requests, total(r.input_tokens) AS input_tokens,
-         total(r.output_tokens) AS output_tokens, total(r.cost_nano_usd) AS cost_nano_usd
+         r.started_at + r.total_us / 1000 AS ended_at, count(*) AS requests,
+         total(r.outcome = 'refused') AS refused, total(${FAILED_SQL}) AS failed,
+         total(r.input_tokens) AS input_tokens, total(r.cache_read_tokens) AS cache_read_tokens,
+         total(r.output_tokens) AS output_tokens, total(r.cost_nano_usd) AS cost_nano_usd,
+         total(r.saved_nano_usd) AS saved_nano_usd
        FROM requests AS r WHERE ${where}`,
     )
     .get(...values);
@@ -79,8 +84,9 @@ function readSession(
     .get(...values);
   const models = database
     .prepare(
-      `SELECT DISTINCT r.model AS model FROM requests AS r WHERE ${where} AND r.model IS NOT NULL
-       ORDER BY 1 LIMIT ${SESSION_MODELS_MAX}`,
+      // The plus keeps SQLite from walking the index of models, which is that of the whole table.
+      `SELECT DISTINCT r.model AS model FROM requests AS r WHERE ${where} AND +r.model IS NOT NULL
+       ORDER BY +r.model LIMIT ${SESSION_MODELS_MAX}`,
     )
     .all(...values);
   const row: SqlRow = { ...sums, ...first };
@@ -92,11 +98,16 @@ function readSession(
     agent: textOrNullOf(row, 'agent'),
     firstAt: intOf(row, 'first_at'),
     lastAt: intOf(row, 'last_at'),
+    endedAt: intOf(row, 'ended_at'),
     requests: intOf(row, 'requests'),
+    refused: intOf(row, 'refused'),
+    failed: intOf(row, 'failed'),
     models: models.map((model) => textOf(model, 'model')),
     inputTokens: intOf(row, 'input_tokens'),
+    cacheReadTokens: intOf(row, 'cache_read_tokens'),
     outputTokens: intOf(row, 'output_tokens'),
     costNanoUsd: intOf(row, 'cost_nano_usd'),
+    savedNanoUsd: intOf(row, 'saved_nano_usd'),
   };
 }
 

@@ -50,6 +50,8 @@ test('sums add up tokens, money and kinds of outcome; no other tailnet counts', 
       outputTokens: 15,
       reasoningTokens: 3,
       costNanoUsd: 1000,
+      cacheHits: 0,
+      savedNanoUsd: 0,
     },
   ]);
 });

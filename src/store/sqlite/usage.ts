@@ -4,6 +4,7 @@ import type { RequestFilter, UsageGroupBy, UsageRow } from '../shapes.ts';
 import { intOf, type SqlRow } from './columns.ts';
 import type { Database } from './database.ts';
 import { toCondition } from './filter.ts';
+import { FAILED_SQL } from './request-queries.ts';
 import { createLabeller, QUARTER_MS, type BucketLabeller, type TimeUnit } from './time-buckets.ts';
 
 /** Rows of an answer. */
@@ -29,7 +30,7 @@ const EXPRESSION: Record<Exclude<UsageGroupBy, TimeUnit>, string> = {
 const SUMS = {
   requests: 'count(*)',
   refused: "total(r.outcome = 'refused')",
-  failed: "total(r.outcome IN ('upstream_error', 'upstream_failed', 'truncated', 'gateway_error'))",
+  failed: `total(${FAILED_SQL})`,
   estimated: 'total(r.estimated)',
   unpriced: "total(r.cost_state = 'unpriced')",
   inputTokens: 'total(r.input_tokens)',
@@ -38,6 +39,8 @@ const SUMS = {
   outputTokens: 'total(r.output_tokens)',
   reasoningTokens: 'total(r.reasoning_tokens)',
   costNanoUsd: 'total(r.cost_nano_usd)',
+  cacheHits: 'total(r.saved_nano_usd > 0)',
+  savedNanoUsd: 'total(r.saved_nano_usd)',
 } as const satisfies Record<Exclude<keyof UsageRow, 'key'>, string>;
 
 type Sums = { -readonly [Name in keyof typeof SUMS]: number };
@@ -54,6 +57,8 @@ const NO_SUMS: Readonly<Sums> = {
   outputTokens: 0,
   reasoningTokens: 0,
   costNanoUsd: 0,
+  cacheHits: 0,
+  savedNanoUsd: 0,
 };
 // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of the literal above.
 const SUM_NAMES = Object.keys(NO_SUMS) as (keyof Sums)[];

@@ -10,7 +10,7 @@ import type { PackedBodies } from '../batch-transfer.ts';
 import { bytesOf, intOf, type SqlRow } from '../columns.ts';
 import type { Database } from '../database.ts';
 import type { ReadBody } from './body-memory.ts';
-import { decodeManifest, encodeManifest } from './manifest.ts';
+import { decodeManifest, encodeManifest, type ReadManifest } from './manifest.ts';
 import { PackReader, PackWriter, type Place } from './packs.ts';
 import { ITEM_BYTES_MAX, responsePieceEnds } from './split.ts';
 
@@ -98,24 +98,56 @@ export function getBodies(
   tailnet: string,
   requestId: string,
 ): StoredBodies | null {
-  const row = database
-    .prepare('SELECT pack, start, length FROM bodies WHERE request_id = ? AND tailnet = ?')
-    .get(requestId, tailnet);
-  if (row === undefined) return null;
-  const packs = new PackReader(database, keys.bodyKey, tailnet);
-  const manifest = decodeManifest(packs.read(placeOf(row)));
-  if (manifest.requestId !== requestId)
-    throw storeError('store_corrupt', `${requestId} has the bodies of another exchange`);
+  const reader = new BodyReader(database, keys, tailnet);
+  const manifest = reader.manifest(requestId);
+  if (manifest === null) return null;
   return {
-    request: joinItems(manifest.requestItems.map((id) => readItem(database, keys, tailnet, packs, id))),
+    request: joinItems(manifest.requestItems.map((id) => reader.item(id))),
     requestContentType: manifest.requestContentType,
-    response: joinItems([
-      ...manifest.responseItems.map((id) => readItem(database, keys, tailnet, packs, id)),
-      ...manifest.responsePieces.map((piece) => packs.read(piece)),
-    ]),
+    response: reader.response(manifest),
     responseContentType: manifest.responseContentType,
     responseTruncated: manifest.responseTruncated,
   };
+}
+
+/** Reads bodies of one tailnet; keeps the last packs open between its reads. */
+export class BodyReader {
+  readonly #database: Database;
+  readonly #keys: BodyKeys;
+  readonly #tailnet: string;
+  readonly #packs: PackReader;
+
+  constructor(database: Database, keys: BodyKeys, tailnet: string) {
+    this.#database = database;
+    this.#keys = keys;
+    this.#tailnet = tailnet;
+    this.#packs = new PackReader(database, keys.bodyKey, tailnet);
+  }
+
+  /** What the bodies of an exchange are made of; null if none are kept. Throws `store_corrupt`, `crypto_open_failed`. */
+  manifest(requestId: string): ReadManifest | null {
+    const row = this.#database
+      .prepare('SELECT pack, start, length FROM bodies WHERE request_id = ? AND tailnet = ?')
+      .get(requestId, this.#tailnet);
+    if (row === undefined) return null;
+    const manifest = decodeManifest(this.#packs.read(placeOf(row)));
+    if (manifest.requestId !== requestId)
+      throw storeError('store_corrupt', `${requestId} has the bodies of another exchange`);
+    return manifest;
+  }
+
+  /** An item by its id. It shares memory with its pack. Throws `store_corrupt`, `crypto_open_failed`. */
+  item(id: number): Uint8Array {
+    return readItem(this.#database, this.#keys, this.#tailnet, this.#packs, id);
+  }
+
+  /** The answer, in an array of its own. Throws `store_corrupt`, `crypto_open_failed`. */
+  response(manifest: ReadManifest): Uint8Array {
+    return joinItems([
+      ...manifest.responseItems.map((id) => this.item(id)),
+      ...manifest.responsePieces.map((piece) => this.#packs.read(piece)),
+    ]);
+  }
 }
 
 function readItem(
