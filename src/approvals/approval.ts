@@ -3,6 +3,7 @@
  */
 import type { UnixMs } from '../base/clock.ts';
 import type { Caller } from '../identity/caller.ts';
+import type { QuotaEntry } from '../policy/document.ts';
 import type { ApprovalEntry } from '../policy/governance.ts';
 import type { ApprovalRow, ApprovalScope, ApprovalState, ApprovalVote } from '../store/approval-shapes.ts';
 import type { JsonValue } from '../wire/hujson.ts';
@@ -17,6 +18,7 @@ export type ApprovalSubject =
       readonly kind: 'budget';
       readonly bucket: string;
       /** Above 0, in the bucket's unit. */ readonly amount: number;
+      readonly unit: QuotaEntry['unit'];
     }
   /** A whole request that a guard holds. */
   | { readonly kind: 'request' };
@@ -39,6 +41,10 @@ export interface ApprovalContext {
   readonly model: string | null;
   /** What the user asked last, or why somebody asks for more; cut at 2,000 characters. */
   readonly excerpt: string | null;
+  /** What the program that asks says to the approver (a hook); null where there is none. */
+  readonly note: string | null;
+  /** Why the excerpt is not given; null where it is, or there is none. */
+  readonly excerptWithheld: string | null;
 }
 
 export interface ApprovalQuestion {
@@ -132,6 +138,10 @@ export interface ApprovalContent {
   readonly argumentsText: string;
   readonly argumentsCut: boolean;
   readonly excerpt: string | null;
+  /** What the program that asks says to the approver; null where it says nothing. */
+  readonly note: string | null;
+  /** Why there is no excerpt, in words for the approver; null where there is one, or nothing was asked. */
+  readonly excerptWithheld: string | null;
   /** What runs in their place; undefined where nobody edited. */
   readonly edited: JsonValue | undefined;
 }

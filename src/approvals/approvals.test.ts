@@ -272,7 +272,7 @@ describe('a pending question', () => {
 
   test('of a budget is used by its id, one time', async () => {
     const approvals = testWorld().open();
-    const subject = { kind: 'budget', bucket: 'user:alice', amount: 5_000_000_000 } as const;
+    const subject = { kind: 'budget', bucket: 'user:alice', amount: 5_000_000_000, unit: 'usd' } as const;
     const id = idOf(
       await approvals.ask(question({ ...PENDING, subject, argumentsText: '', arguments: undefined })),
     );
@@ -371,6 +371,7 @@ describe('what is kept', () => {
     const content = await approvals.content('home', id);
     assert.equal(content?.argumentsText, '{"command":"hunter2-marker"}');
     assert.equal(content?.excerpt, 'clean the build folder');
+    assert.equal(content?.excerptWithheld, null);
   });
 
   test('a row moved onto another approval does not open', async () => {

@@ -5,6 +5,7 @@
  */
 import { canonicalJson, keyedHash } from '../crypto/index.ts';
 import type { JsonValue } from '../wire/hujson.ts';
+import type { ApprovalRow } from '../store/approval-shapes.ts';
 import type { ApprovalQuestion, ApprovalSubject } from './approval.ts';
 
 /**
@@ -52,7 +53,7 @@ function endOfString(text: string, start: number): number {
 /** Hex; the same for the same question only. `key` has 32 bytes. */
 export function bindingOf(key: Uint8Array, question: ApprovalQuestion): string {
   const { tailnet, requester, subject } = question;
-  const { name, amount } = subjectColumns(subject);
+  const { subject: name, amount } = subjectColumns(subject);
   // Each part is hashed with its length, and absent is told from empty.
   const parts = [
     tailnet,
@@ -68,17 +69,17 @@ export function bindingOf(key: Uint8Array, question: ApprovalQuestion): string {
 }
 
 /** The subject as a row has it. */
-export function subjectColumns(subject: ApprovalSubject): { name: string; amount: number | null } {
+export function subjectColumns(subject: ApprovalSubject): Pick<ApprovalRow, 'subject' | 'amount' | 'unit'> {
   switch (subject.kind) {
     case 'tool':
-      return { name: subject.tool, amount: null };
+      return { subject: subject.tool, amount: null, unit: null };
     case 'model':
-      return { name: subject.model, amount: null };
+      return { subject: subject.model, amount: null, unit: null };
     case 'budget':
-      return { name: subject.bucket, amount: subject.amount };
+      return { subject: subject.bucket, amount: subject.amount, unit: subject.unit };
     case 'request':
     default:
-      return { name: '', amount: null };
+      return { subject: '', amount: null, unit: null };
   }
 }
 

@@ -1,6 +1,6 @@
 /** What approvals tell the rest of the process; the shapes of the bus's `approval.*` events. No values of a call, but a short redacted preview. */
 import type { UnixMs } from '../base/clock.ts';
-import type { ApprovalTerms } from '../store/approval-shapes.ts';
+import type { ApprovalRow, ApprovalTerms } from '../store/approval-shapes.ts';
 
 /** An approval as it is when something happens to it. */
 export interface ApprovalNews {
@@ -18,8 +18,9 @@ export interface ApprovalNews {
   readonly subjectKind: 'tool' | 'model' | 'budget' | 'request';
   /** Tool, model or bucket; empty for a whole request. */
   readonly subject: string;
-  /** Of a budget. */
+  /** Of a budget, in `unit`. */
   readonly amount: number | null;
+  readonly unit: ApprovalRow['unit'];
   readonly model: string | null;
   readonly entry: string;
   /** The rules that it was asked under; with the requester they tell whom the event may be shown to. */

@@ -15,7 +15,6 @@ export interface NewRowFacts extends Pick<
 export function newApprovalRow(question: ApprovalQuestion, facts: NewRowFacts): ApprovalRow {
   const { requester, context, entry, subject } = question;
   const { now, ...given } = facts;
-  const { name, amount } = subjectColumns(subject);
   return {
     ...given,
     state: 'pending',
@@ -27,8 +26,7 @@ export function newApprovalRow(question: ApprovalQuestion, facts: NewRowFacts): 
     agent: requester.agent,
     sessionId: requester.sessionId,
     subjectKind: subject.kind,
-    subject: name,
-    amount,
+    ...subjectColumns(subject),
     entry: entry.name,
     terms: {
       approvers: entry.approvers,

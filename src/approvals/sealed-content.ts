@@ -20,6 +20,10 @@ interface StoredContent {
   readonly text: string;
   readonly cut: boolean;
   readonly excerpt: string | null;
+  /** Absent in what an earlier version wrote. */
+  readonly withheld?: string | null;
+  /** As above. */
+  readonly note?: string | null;
 }
 
 export class ContentSealer {
@@ -41,6 +45,8 @@ export class ContentSealer {
       text: cut ? argumentsText.slice(0, REQUEST_MAX_CHARS) : argumentsText,
       cut,
       excerpt: context.excerpt === null ? null : context.excerpt.slice(0, EXCERPT_MAX_CHARS),
+      withheld: context.excerptWithheld,
+      note: context.note,
     };
     return this.#seal(row, 'content', JSON.stringify(content));
   }
@@ -57,8 +63,21 @@ export class ContentSealer {
   /** Null once forgotten. Throws as `openPreview`. */
   openContent(row: ApprovalRow): ApprovalContent | null {
     if (row.sealedContent === null) return null;
-    const { text, cut, excerpt } = readStored(this.#open(row, 'content', row.sealedContent));
-    return { argumentsText: text, argumentsCut: cut, excerpt, edited: this.openEdit(row) };
+    const {
+      text,
+      cut,
+      excerpt,
+      withheld = null,
+      note = null,
+    } = readStored(this.#open(row, 'content', row.sealedContent));
+    return {
+      argumentsText: text,
+      argumentsCut: cut,
+      excerpt,
+      excerptWithheld: withheld,
+      note,
+      edited: this.openEdit(row),
+    };
   }
 
   /** Undefined where nobody edited. Throws as `openPreview`. */

@@ -183,6 +183,8 @@ export function question(more: QuestionParts = {}): ApprovalQuestion {
       provider: 'anthropic',
       model: 'claude',
       excerpt: 'clean the build folder',
+      excerptWithheld: null,
+      note: null,
       ...context,
     },
   };

@@ -37,6 +37,7 @@ export function newsOf(parts: ViewParts, row: ApprovalRow): ApprovalNews {
     subjectKind: row.subjectKind,
     subject: row.subject,
     amount: row.amount,
+    unit: row.unit,
     model: row.model,
     entry: row.entry,
     terms: row.terms,

@@ -13,8 +13,6 @@ export interface EventBus<Events extends Record<string, unknown>> {
   on<Name extends keyof Events & string>(name: Name, listener: (event: Events[Name]) => void): () => void;
   /** Whether anybody listens to events of this name, so that a publisher can skip building one. */
   hasListenersFor(name: keyof Events & string): boolean;
-  /** Whether anybody listens to anything. Who knows the event's name asks `hasListenersFor`. */
-  readonly hasListeners: boolean;
 }
 
 /** `onListenerError` gets what a listener threw; it must not throw itself. */
@@ -60,8 +58,5 @@ export function createEventBus<Events extends Record<string, unknown>>(
       };
     },
     hasListenersFor: (name) => everything.size > 0 || byName.has(name),
-    get hasListeners() {
-      return everything.size > 0 || byName.size > 0;
-    },
   };
 }

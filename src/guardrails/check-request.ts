@@ -2,12 +2,19 @@
 import type { RequestTexts, TextDirection, TextEdit, TextPart } from '../llm/request-text/index.ts';
 import type { GuardrailEntry } from '../policy/governance.ts';
 import type { CleanMemory } from './clean-memory.ts';
-import { detect, joinOverlaps, type CompiledEntries, type EntryDetection } from './compile-entries.ts';
+import {
+  detect,
+  detectInSlices,
+  joinOverlaps,
+  type CompiledEntries,
+  type EntryDetection,
+} from './compile-entries.ts';
 import type { Blocked, Finding } from './finding.ts';
 import { exceededLimit } from './limits.ts';
 import { blockedBy } from './messages.ts';
 import type { PlaceholderScope } from './placeholders.ts';
 import { Tally } from './tally.ts';
+import type { Slices } from './turns.ts';
 
 export interface RequestQuestion {
   /** Those that hold for the caller and model (`Governance.guardrails`). */
@@ -21,6 +28,8 @@ export interface RequestQuestion {
   readonly tools: number;
   /** `readOutputLimit(…).written`. */
   readonly outputTokens: number | null;
+  /** The provider keeps the conversation: its placeholders may come back in an answer after a restart. */
+  readonly isStored: boolean;
 }
 
 export interface CheckedRequest {
@@ -32,15 +41,38 @@ export interface CheckedRequest {
   readonly edits: readonly TextEdit[];
 }
 
-interface CheckParts {
+/** What outlives one request. */
+export interface CheckParts {
   readonly compiled: CompiledEntries | null;
   readonly clean: CleanMemory;
   /** Opened when the first value is redacted. */
   readonly openScope: () => PlaceholderScope;
+  /** Told of each value that is redacted where it stands; null where nobody needs to know. */
+  readonly onTaken: ((kind: string, value: string) => void) | null;
 }
 
 /** Checks one request. Never throws on any body that `requestTexts` reads. */
 export function checkRequest(question: RequestQuestion, parts: CheckParts): CheckedRequest {
+  const check = prepare(question, parts);
+  return check.isDone ? check.checked : check.texts.run(check.parts);
+}
+
+/** The same, a slice in a turn of the event loop; never rejects on such a body. */
+export async function checkLargeRequest(
+  question: RequestQuestion,
+  parts: CheckParts,
+  slices: Slices,
+): Promise<CheckedRequest> {
+  const check = prepare(question, parts);
+  return check.isDone ? check.checked : check.texts.runInSlices(check.parts, slices);
+}
+
+/** Decided by limits alone, or texts that are to be looked at. */
+type Prepared =
+  | { readonly isDone: true; readonly checked: CheckedRequest }
+  | { readonly isDone: false; readonly texts: TextCheck; readonly parts: readonly TextPart[] };
+
+function prepare(question: RequestQuestion, parts: CheckParts): Prepared {
   const { entries, body, texts, tools, outputTokens } = question;
   const exceeded = exceededLimit(entries, {
     bodyBytes: body.length,
@@ -49,10 +81,10 @@ export function checkRequest(question: RequestQuestion, parts: CheckParts): Chec
     tools,
     outputTokens,
   });
-  if (exceeded !== null) return block(exceeded, []);
-  if (parts.compiled === null) return PASS;
-  if (texts === null) return block(unreadable(parts.compiled), []);
-  return new TextCheck(body, parts.compiled, parts).run(texts.parts);
+  if (exceeded !== null) return { isDone: true, checked: block(exceeded, []) };
+  if (parts.compiled === null) return { isDone: true, checked: PASS };
+  if (texts === null) return { isDone: true, checked: block(unreadable(parts.compiled), []) };
+  return { isDone: false, texts: new TextCheck(body, parts.compiled, parts), parts: texts.parts };
 }
 
 const PASS: CheckedRequest = { verdict: 'pass', blocked: null, findings: [], edits: [] };
@@ -90,9 +122,30 @@ class TextCheck {
 
   run(texts: readonly TextPart[]): CheckedRequest {
     for (const part of texts) {
-      const blocked = this.#examine(part);
+      const name = this.#nameOf(part);
+      if (this.#isClean(name)) continue;
+      const text = part.text();
+      const blocked = this.#conclude(name, { part, text, found: detect(this.#compiled, text) });
       if (blocked !== null) return block(blocked, this.#tally.list());
     }
+    return this.#pass();
+  }
+
+  async runInSlices(texts: readonly TextPart[], slices: Slices): Promise<CheckedRequest> {
+    for (const part of texts) {
+      const turn = slices.before(part.end - part.start);
+      if (turn !== null) await turn;
+      const name = this.#nameOf(part);
+      if (this.#isClean(name)) continue;
+      const text = part.text();
+      const found = await detectInSlices(this.#compiled, text, slices);
+      const blocked = this.#conclude(name, { part, text, found });
+      if (blocked !== null) return block(blocked, this.#tally.list());
+    }
+    return this.#pass();
+  }
+
+  #pass(): CheckedRequest {
     const edits: TextEdit[] = [];
     for (const examined of this.#examined) this.#takeValues(examined);
     for (const examined of this.#examined) {
@@ -102,21 +155,20 @@ class TextCheck {
     return { verdict: 'pass', blocked: null, findings: this.#tally.list(), edits };
   }
 
-  #examine(part: TextPart): Blocked | null {
-    const { clean } = this.#parts;
-    const { serial } = this.#compiled;
-    const name =
-      part.encoding === 'nested'
-        ? null
-        : clean.name(this.#body.subarray(part.start, part.end), part.encoding, serial);
-    if (name !== null && clean.has(name)) return null;
-    const text = part.text();
-    const found = detect(this.#compiled, text);
-    if (found.length === 0) {
-      if (name !== null) clean.add(name);
-      return null;
-    }
-    return this.#judge({ part, direction: part.direction, text, found });
+  /** For what is remembered of clean texts; null for those that are not remembered. */
+  #nameOf({ start, end, encoding }: TextPart): string | null {
+    if (encoding === 'nested') return null;
+    return this.#parts.clean.name(this.#body.subarray(start, end), encoding, this.#compiled.serial);
+  }
+
+  #isClean(name: string | null): boolean {
+    return name !== null && this.#parts.clean.has(name);
+  }
+
+  #conclude(name: string | null, { part, text, found }: Omit<Examined, 'direction'>): Blocked | null {
+    if (found.length > 0) return this.#judge({ part, direction: part.direction, text, found });
+    if (name !== null) this.#parts.clean.add(name);
+    return null;
   }
 
   #judge(examined: Examined): Blocked | null {
@@ -134,8 +186,11 @@ class TextCheck {
   /** Gives every value that is redacted where it stands its placeholder. */
   #takeValues({ direction, text, found }: Examined): void {
     const scope = this.#parts.openScope();
-    for (const { start, end, kind } of joinOverlaps(redactedAt(direction, found)))
-      scope.take(kind, text.slice(start, end));
+    for (const { start, end, kind } of joinOverlaps(redactedAt(direction, found))) {
+      const value = text.slice(start, end);
+      scope.take(kind, value);
+      this.#parts.onTaken?.(kind, value);
+    }
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Pattern } from '../policy/pattern.ts';
 import type { Detection } from './detection.ts';
 import { detectors, windowsOf, type DetectorName } from './detectors/index.ts';
 import { patternReach, type PatternReach } from './pattern-reach.ts';
+import type { Slices } from './turns.ts';
 
 /** One detector or custom pattern, and the entries that want it. */
 interface Source {
@@ -97,15 +98,42 @@ function findPattern(
 export function detect(compiled: CompiledEntries, text: string): readonly EntryDetection[] {
   const windows = windowsOf(text);
   const found: EntryDetection[] = [];
-  for (const { find, wantedBy } of compiled.sources) {
-    for (const detection of find(text, windows)) {
-      for (const index of wantedBy) {
-        const entry = compiled.entries[index];
-        if (entry !== undefined) found.push({ ...detection, entry });
-      }
+  for (const source of compiled.sources) collect(compiled, source, source.find(text, windows), found);
+  return found.sort(byStart);
+}
+
+/** The same, with other turns of the event loop in between. */
+export async function detectInSlices(
+  compiled: CompiledEntries,
+  text: string,
+  slices: Slices,
+): Promise<readonly EntryDetection[]> {
+  const windows = windowsOf(text);
+  const found: EntryDetection[] = [];
+  for (const source of compiled.sources) {
+    const turn = slices.before(text.length);
+    if (turn !== null) await turn;
+    collect(compiled, source, source.find(text, windows), found);
+  }
+  return found.sort(byStart);
+}
+
+function collect(
+  { entries }: CompiledEntries,
+  { wantedBy }: Source,
+  detections: readonly Detection[],
+  found: EntryDetection[],
+): void {
+  for (const detection of detections) {
+    for (const index of wantedBy) {
+      const entry = entries[index];
+      if (entry !== undefined) found.push({ ...detection, entry });
     }
   }
-  return found.sort((a, b) => a.start - b.start || b.end - a.end);
+}
+
+function byStart(a: Detection, b: Detection): number {
+  return a.start - b.start || b.end - a.end;
 }
 
 /** A stretch to be replaced: finds that overlap are one, or a part of the second would stay. */

@@ -46,11 +46,23 @@ export function send(
   guards: Guardrails,
   entries: readonly GuardrailEntry[],
   value: unknown,
-  { scope = 'alice', format = 'openai_chat' }: { scope?: string; format?: Format } = {},
+  {
+    scope = 'alice',
+    format = 'openai_chat',
+    isStored = false,
+  }: { scope?: string; format?: Format; isStored?: boolean } = {},
 ): Sent {
   const body = bodyOf(value);
   const texts = textsOf(body, format);
-  const checked = guards.checkRequest({ entries, scope, body, texts, tools: 0, outputTokens: null });
+  const checked = guards.checkRequest({
+    entries,
+    scope,
+    body,
+    texts,
+    tools: 0,
+    outputTokens: null,
+    isStored,
+  });
   return { ...checked, sent: withTexts(body, checked.edits).toString() };
 }
 

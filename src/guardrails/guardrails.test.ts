@@ -8,10 +8,11 @@ import { withTexts } from '../llm/request-text/index.ts';
 import { compilePattern, type Pattern } from '../policy/pattern.ts';
 import { bodyOf, entryOf, guardrails, KEY, random, send, textsOf } from './guardrails.fixture.ts';
 import { CleanMemory } from './clean-memory.ts';
-import { createGuardrails } from './guardrails.ts';
+import { createGuardrails, type KeptValue } from './guardrails.ts';
 import { PLACEHOLDER_LIMITS, Placeholders } from './placeholders.ts';
 
 const MAIL = 'alice@example.com';
+const ON_REQUEST = [entryOf({ detect: ['email'], on: ['request'] })];
 const EMAILS = [entryOf({ detect: ['email'] })];
 const user = (content: unknown): object => ({ model: 'm', messages: [{ role: 'user', content }] });
 
@@ -85,7 +86,7 @@ test('nothing that keeps values shows them', () => {
 });
 
 test('what is kept of a caller is bounded, and the oldest goes first', () => {
-  const scopes = new Placeholders(KEY, { scopesMax: 2, entriesMax: 3, unitsMax: 100 });
+  const scopes = new Placeholders(KEY, { scopesMax: 2, entriesMax: 3, unitsMax: 100, allUnitsMax: 10_000 });
   const scope = scopes.open('a');
   const ids = ['a@b.c', 'd@e.f', 'g@h.i', 'j@k.l'].map((value) => scope.take('email', value).slice(1, -1));
   assert.deepEqual(
@@ -102,6 +103,31 @@ test('what is kept of a caller is bounded, and the oldest goes first', () => {
   scopes.open('c');
   assert.equal(scopes.find('a'), null);
   assert.notEqual(scopes.find('c'), null);
+});
+
+test('what is kept of all callers is bounded together: who redacted longest ago is forgotten', () => {
+  const guards = createGuardrails({
+    key: KEY,
+    placeholders: { scopesMax: 100, entriesMax: 100, unitsMax: 10_000, allUnitsMax: 2_000 },
+  });
+  for (let i = 0; i < 20; i += 1) send(guards, EMAILS, user(MAIL), { scope: `caller ${i}` });
+  assert.equal(guards.guardAnswer({ entries: ON_REQUEST, scope: 'caller 0' }), null);
+  assert.notEqual(guards.guardAnswer({ entries: ON_REQUEST, scope: 'caller 19' }), null);
+});
+
+test('of a conversation that its provider keeps, placeholders are restored after a restart (issue 3, Proof)', () => {
+  const kept: KeptValue[] = [];
+  const before = createGuardrails({ key: KEY, onKept: (value) => kept.push(value) });
+  send(before, ON_REQUEST, user('bob@example.com'));
+  assert.deepEqual(kept, [], 'who sends the conversation itself needs no more');
+  const { sent } = send(before, ON_REQUEST, user(MAIL), { isStored: true });
+  send(before, ON_REQUEST, user(MAIL), { isStored: true });
+  assert.deepEqual(kept, [{ scope: 'alice', kind: 'email', value: MAIL }]);
+  const [placeholder = ''] = /<EMAIL_[0-9a-f]{12}>/.exec(sent) ?? [];
+  const after = createGuardrails({ key: KEY, earlier: [null, { scope: 1 }, ...kept] });
+  const filter = after.guardAnswer({ entries: ON_REQUEST, scope: 'alice' })?.text('text');
+  assert.equal(`${filter?.push(`to ${placeholder}`)}${filter?.finish()}`, `to ${MAIL}`);
+  assert.equal(after.guardAnswer({ entries: ON_REQUEST, scope: 'bob' }), null);
 });
 
 test("through an answer's editor: text and the strings of a call's arguments come back as originals", async () => {
@@ -277,6 +303,7 @@ test('limits: each stops a request beyond it and says which', () => {
       texts: textsOf(body),
       tools: 3,
       outputTokens: 500,
+      isStored: false,
     }).blocked?.kind;
   const zero: Record<string, object> = {
     max_body_bytes: { maxBodyBytes: 10 },
@@ -296,7 +323,14 @@ test('limits: each stops a request beyond it and says which', () => {
 });
 
 test('a format without a walker is refused under a rule, and only there', () => {
-  const question = { scope: 'a', body: Buffer.from('x'), texts: null, tools: 0, outputTokens: null };
+  const question = {
+    scope: 'a',
+    body: Buffer.from('x'),
+    texts: null,
+    tools: 0,
+    outputTokens: null,
+    isStored: false,
+  };
   assert.equal(
     guardrails().checkRequest({ ...question, entries: EMAILS }).blocked?.kind,
     'surface_not_governed',
@@ -469,6 +503,7 @@ test('no escape hides a value: neither of the body nor of JSON within its string
       texts,
       tools: 0,
       outputTokens: null,
+      isStored: false,
     });
     const sent = withTexts(body, edits).toString();
     assert.match(sent, /<EMAIL_/, message);

@@ -3,10 +3,10 @@
  * has the same placeholder in every turn, at every start of the process, and for nobody else: prompt caches
  * survive, and two callers' placeholders cannot be compared.
  *
- * The way back needs no store: a client sends the whole conversation each time, values in it are found again,
- * and each gets the placeholder that it had. What is kept in memory is for conversations that the provider
- * keeps (`previous_response_id`): bounded, by caller, gone at a restart; a placeholder whose value is not known
- * then stays as it is.
+ * The way back mostly needs no store: a client sends the whole conversation each time, values in it are found
+ * again, and each gets the placeholder that it had. Memory is for conversations that the provider keeps
+ * (`previous_response_id`): bounded, by caller and for all, and given to `onKept` for a later process. A
+ * placeholder whose value is not known stays as it is.
  */
 import { keyedHash } from '../crypto/index.ts';
 
@@ -21,13 +21,19 @@ export interface PlaceholderLimits {
   readonly entriesMax: number;
   /** UTF-16 units of the values of one scope. */
   readonly unitsMax: number;
+  /** Of all scopes together, with what their placeholders take. */
+  readonly allUnitsMax: number;
 }
 
 export const PLACEHOLDER_LIMITS: PlaceholderLimits = {
   scopesMax: 1_000,
   entriesMax: 5_000,
   unitsMax: 1_000_000,
+  allUnitsMax: 16_000_000,
 };
+
+/** Of one value besides its own units: its placeholder, its name, and what two Maps take. */
+const VALUE_UNITS = 200;
 
 /** The placeholders of one caller (or session). Prints nothing of what it holds. */
 export class PlaceholderScope {
@@ -39,6 +45,8 @@ export class PlaceholderScope {
   /** By kind and value. */
   readonly #placeholders = new Map<string, string>();
   readonly #kinds = new Map<string, number>();
+  /** Names of what a later process will know. */
+  readonly #kept = new Set<string>();
   #units = 0;
 
   constructor(key: Uint8Array, scope: string, limits: PlaceholderLimits) {
@@ -63,6 +71,19 @@ export class PlaceholderScope {
     this.#units += value.length;
     this.#shrink(name);
     return made;
+  }
+
+  /** UTF-16 units that it takes. */
+  get units(): number {
+    return this.#units + this.#values.size * VALUE_UNITS;
+  }
+
+  /** Notes that a value that was taken is kept for a later process; false if it was before. */
+  keep(kind: string, value: string): boolean {
+    const name = `${kind.toUpperCase()} ${value}`;
+    if (this.#kept.has(name) || !this.#placeholders.has(name)) return false;
+    this.#kept.add(name);
+    return true;
   }
 
   /** The placeholder of a value, which stays unknown: for values that the caller has not sent. */
@@ -113,6 +134,7 @@ export class PlaceholderScope {
       this.#units -= this.#values.get(id)?.length ?? 0;
       this.#values.delete(id);
       this.#placeholders.delete(name);
+      this.#kept.delete(name);
       const label = name.slice(0, name.indexOf(' '));
       const left = (this.#kinds.get(label) ?? 1) - 1;
       if (left === 0) this.#kinds.delete(label);
@@ -147,6 +169,17 @@ export class Placeholders {
       this.#scopes.delete(oldest);
     }
     return known;
+  }
+
+  /** Drops whole scopes, the least recently used first, until all fit; never the last. After each request. */
+  shrink(): void {
+    let units = 0;
+    for (const scope of this.#scopes.values()) units += scope.units;
+    for (const [name, scope] of this.#scopes) {
+      if (units <= this.#limits.allUnitsMax || this.#scopes.size === 1) return;
+      units -= scope.units;
+      this.#scopes.delete(name);
+    }
   }
 
   /** The scope of a caller that has one. */

@@ -24,9 +24,16 @@ export interface CompileInput {
   readonly version: string;
   /** Upstream ids that are known of a provider; expands its patterns in lists. Default: none. */
   readonly knownModels?: (provider: Provider) => readonly string[];
+  /**
+   * The format of a provider in which a request of another format can be put, or null; what `explain` says of
+   * translation. Default: nothing is translated.
+   */
+  readonly translateTo?: (format: string, providerFormats: ReadonlySet<string>) => string | null;
   /** As in `ParseOptions`; for capabilities that the network carries. */
   readonly built?: ReadonlySet<Feature>;
 }
+
+const NO_TRANSLATION = (): null => null;
 
 /** Compiles a policy. Pure; the snapshot never changes. */
 export function compilePolicy(input: CompileInput): PolicySnapshot {
@@ -78,6 +85,7 @@ export function compilePolicy(input: CompileInput): PolicySnapshot {
         providers,
         resolver,
         document,
+        translateTo: document.routing.translate ? (input.translateTo ?? NO_TRANSLATION) : NO_TRANSLATION,
       }),
   };
 }

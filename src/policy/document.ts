@@ -190,6 +190,8 @@ export interface HookEntry {
   readonly mode: 'enforce' | 'monitor';
   /** `delta`: only what the hook has not yet seen of a conversation. */
   readonly payload: 'full' | 'delta';
+  /** What the hook is told afterwards: with placeholders in place of redacted values, or with those. */
+  readonly values: 'redacted' | 'original';
   /** Where the secret that signs comes from; `derived` is made from the master key, one for each hook. */
   readonly signWith: SecretSource | 'derived';
   /** Calls under way at the same time, those of one event that waits for an answer. */

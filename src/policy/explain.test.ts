@@ -125,3 +125,25 @@ test('tests: accept, deny and role hold or fail with the reason (DESIGN section 
     ],
   );
 });
+
+test('explain: what routing would translate is allowed, and said; without translation it is not', () => {
+  const translateTo = (format: string, formats: ReadonlySet<string>): string | null =>
+    format === 'anthropic_messages' && formats.has('openai_chat') ? 'openai_chat' : null;
+  const compiled = (document: object): PolicySnapshot =>
+    compilePolicy({
+      document: parseGatewayDocument(JSON.stringify(document), { source: 'file' }).document,
+      found: [],
+      storedGrants: [],
+      tailnet: 't',
+      version: 'v',
+      translateTo,
+    });
+  const alice = tailnetCaller('alice');
+  const translated = compiled(DOCUMENT).explain(alice, 'gpt-5', 'anthropic_messages');
+  assert.equal(translated.reason, 'allowed');
+  assert.equal(translated.candidates[0]?.translatedTo, 'openai_chat');
+  assert.match(translated.text, /does not speak anthropic_messages: translated to openai_chat/);
+  assert.equal(compiled(DOCUMENT).explain(alice, 'gpt-5', 'openai_files_x').reason, 'format_unsupported');
+  const off = compiled({ ...DOCUMENT, routing: { translate: false } });
+  assert.equal(off.explain(alice, 'gpt-5', 'anthropic_messages').reason, 'format_unsupported');
+});

@@ -30,6 +30,8 @@ export interface ExplainInput {
   readonly providers: ReadonlyMap<string, Provider>;
   readonly resolver: ModelResolver;
   readonly document: GatewayDocument;
+  /** As in `CompileInput`; gives null for everything where the document does not translate. */
+  readonly translateTo: (format: string, providerFormats: ReadonlySet<string>) => string | null;
 }
 
 export function explainAccess(input: ExplainInput): Explanation {
@@ -99,10 +101,19 @@ function explainCandidate(
     allowed: grant !== null,
     rule: grant?.rule ?? null,
     deniedBy: deny.find((entry) => isDenied(entry, name))?.path ?? null,
-    speaksFormat: input.format === null ? null : candidate.provider.formats.has(input.format),
+    ...formatStep(input, candidate.provider),
     capture: grant?.capture ?? null,
     governedBy: governedBy(grant?.governance ?? null),
   };
+}
+
+function formatStep(
+  { format, translateTo }: ExplainInput,
+  { formats }: Provider,
+): Pick<CandidateStep, 'speaksFormat' | 'translatedTo'> {
+  if (format === null) return { speaksFormat: null, translatedTo: null };
+  const speaksFormat = formats.has(format);
+  return { speaksFormat, translatedTo: speaksFormat ? null : translateTo(format, formats) };
 }
 
 /** Aperture's own rule, which Postern's budgets do without (DESIGN section 7). */
@@ -149,7 +160,7 @@ function reasonOf(
   if (caller.token !== null && !caller.token.scopes.includes('use')) return 'token_without_use';
   if (found.length === 0) return isDisabledProvider(input) ? 'provider_disabled' : 'model_unknown';
   const allowed = steps.filter((step) => step.allowed);
-  if (allowed.some((step) => step.speaksFormat !== false)) return 'allowed';
+  if (allowed.some((step) => step.speaksFormat !== false || step.translatedTo !== null)) return 'allowed';
   if (allowed.length > 0 && format !== null) return 'format_unsupported';
   if (steps.some((step) => step.deniedBy !== null)) return 'denied';
   return isTokenNarrowed(input, found) ? 'token_models' : 'not_granted';
@@ -236,6 +247,12 @@ function renderGoverned({ buckets, guardrails, hooks, tools, cache }: CandidateS
     .map(([what, names]) => `    ${what}: ${names.join('; ')}`);
 }
 
+function formatText({ speaksFormat, translatedTo }: CandidateStep, format: string | null): string {
+  if (speaksFormat !== false) return '';
+  if (translatedTo === null) return `, does not speak ${format ?? ''}`;
+  return `, does not speak ${format ?? ''}: translated to ${translatedTo} if no other speaks it`;
+}
+
 function renderExplanation(explanation: Omit<Explanation, 'text'>): string {
   const { caller } = explanation;
   const verb = explanation.allowed ? 'may use' : 'may not use';
@@ -250,7 +267,7 @@ function renderExplanation(explanation: Omit<Explanation, 'text'>): string {
           ? 'no grant'
           : `by ${step.rule}, capture ${step.capture ?? ''}`
         : `denied by ${step.deniedBy}`;
-    const format = step.speaksFormat === false ? `, does not speak ${explanation.format ?? ''}` : '';
+    const format = formatText(step, explanation.format);
     lines.push(`  ${step.provider}/${step.model} (${step.via}): ${because}${format}`);
     if (step.allowed) lines.push(...renderGoverned(step.governedBy));
   }

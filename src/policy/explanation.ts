@@ -54,6 +54,8 @@ export interface CandidateStep {
   readonly deniedBy: string | null;
   /** Null where no format was asked about. */
   readonly speaksFormat: boolean | null;
+  /** The provider's format that a request is put in, where it does not speak the caller's; null where it does, or nothing translates. */
+  readonly translatedTo: string | null;
   readonly capture: string | null;
   /** What decides before something happens, by name; empty where nothing does. */
   readonly governedBy: {

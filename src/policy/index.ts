@@ -17,4 +17,4 @@ export { runPolicyTests, type TestFailure } from './policy-tests.ts';
 export { statedLimits } from './model-limits.ts';
 export { mayReadStoredInput } from './stored-inputs.ts';
 export { diffDocuments } from './diff-documents.ts';
-export { parseAmount } from './values.ts';
+export { amountText, parseAmount } from './values.ts';

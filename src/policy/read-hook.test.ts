@@ -25,6 +25,7 @@ test('hooks: the defaults are Aperture’s; a veto on tool calls fails closed un
     disabled: false,
     mode: 'enforce',
     payload: 'full',
+    values: 'redacted',
     signWith: 'derived',
     maxConcurrent: 64,
     maxResponseBytes: null,
@@ -36,17 +37,18 @@ test('hooks: the defaults are Aperture’s; a veto on tool calls fails closed un
 
 test('hooks: Postern’s own keys are read', () => {
   const read = hook(
-    '"mode": "monitor", "payload": "delta", "max_concurrent": 2, "max_response_bytes": 9, "break_after": 3',
+    '"mode": "monitor", "payload": "delta", "max_concurrent": 2, "max_response_bytes": 9, "break_after": 3, "values": "original"',
   );
   assert.deepEqual(
-    [read?.mode, read?.payload, read?.maxConcurrent, read?.maxResponseBytes, read?.breakAfter],
-    ['monitor', 'delta', 2, 9, 3],
+    [read?.mode, read?.payload, read?.maxConcurrent, read?.maxResponseBytes, read?.breakAfter, read?.values],
+    ['monitor', 'delta', 2, 9, 3, 'original'],
   );
 });
 
 const REFUSED = [
   '"mode": "off"',
   '"payload": "half"',
+  '"values": "some"',
   '"max_concurrent": 0',
   '"max_concurrent": 1.5',
   '"max_response_bytes": 99999999999',

@@ -124,16 +124,48 @@ export function parseAmount(text: string, unit: string): Parsed<number> {
   return nano <= 9e15 ? { ok: true, value: nano } : fault('is more than $9,000,000');
 }
 
+/**
+ * An amount as people read it: `$5.00` (two decimals, or as many as it takes: a token of a small model costs less
+ * than a cent), `1,000 tokens`. Without a unit the number alone.
+ */
+export function amountText(amount: number, unit: string | null): string {
+  if (unit !== 'usd') return countText(amount, unit);
+  const [whole, nano] = [Math.floor(Math.abs(amount) / 1e9), Math.abs(amount) % 1e9];
+  const decimals = String(nano)
+    .padStart(9, '0')
+    .replace(/0{1,7}$/, '');
+  const [sign, digits] = [amount < 0 ? '-' : '', grouped(whole, false)];
+  return `${sign}$${digits}.${decimals}`;
+}
+
+/** One of it, where a unit is a count of things. */
+const SINGULAR: Readonly<Record<string, string>> = {
+  tokens: 'token',
+  requests: 'request',
+  concurrency: 'concurrent request',
+};
+
+function countText(amount: number, unit: string | null): string {
+  const count = grouped(Math.abs(amount), amount < 0);
+  const word = SINGULAR[unit ?? ''];
+  if (word === undefined) return unit === null ? count : `${count} ${unit}`;
+  return Math.abs(amount) === 1 ? `${count} ${word}` : `${count} ${word}s`;
+}
+
+function grouped(count: number, isNegative: boolean): string {
+  return `${isNegative ? '-' : ''}${String(count).replace(/\B(?=(?:[0-9]{3})+$)/g, ',')}`;
+}
+
 /** `$5.00/day`. */
 export function parseRate(
   text: string,
   unit: string,
 ): Parsed<{ readonly amount: number; readonly periodMs: number }> {
-  const [amountText = '', period = '', ...rest] = text.split('/');
+  const [amountPart = '', period = '', ...rest] = text.split('/');
   const periodMs = Object.hasOwn(PERIOD_MS, period) ? PERIOD_MS[period] : undefined;
   if (rest.length > 0 || periodMs === undefined) {
     return fault(`is no rate such as "$5.00/day" (periods: ${Object.keys(PERIOD_MS).join(', ')})`);
   }
-  const amount = parseAmount(amountText, unit);
+  const amount = parseAmount(amountPart, unit);
   return amount.ok ? { ok: true, value: { amount: amount.value, periodMs } } : amount;
 }

@@ -23,6 +23,8 @@ export interface Estimate {
   readonly outputTokensMax: number | null;
   /** An answer cut shorter is of no use (a thinking budget and more). Default 64, or `outputTokensMax` if that is less. */
   readonly outputTokensMin?: number;
+  /** How many requests it makes: those of a batch. Null where that is not known beforehand. Default 1. */
+  readonly requests?: number | null;
   /** Part of the input is not in the request: stored context, files and images by address, tools that the provider runs. */
   readonly unknownInput: boolean;
   /** Null: the model has no price. A free one has a price of zeros. */
@@ -61,7 +63,8 @@ export function costOf(
   unknownInput: (quota: QuotaEntry) => UnknownInput,
 ): CostAnswer {
   if (fault !== null) return { ok: false, code: 'misconfigured', message: fault };
-  if (quota.unit === 'requests' || quota.unit === 'concurrency') return ONE;
+  if (quota.unit === 'concurrency') return ONE;
+  if (quota.unit === 'requests') return requestCost(quota, estimate, unknownInput);
   // Aperture's rule: what it costs is known afterwards.
   if (quota.reserve === 'none') return NOTHING;
   const { price } = estimate;
@@ -86,6 +89,20 @@ export function costOf(
     ok: true,
     cost: { base: toAmount(base), perToken: toRate(isUsd ? (price?.outputNanoPerToken ?? 0) : 1) },
   };
+}
+
+function requestCost(
+  quota: QuotaEntry,
+  { requests = 1 }: Estimate,
+  unknownInput: (quota: QuotaEntry) => UnknownInput,
+): CostAnswer {
+  if (requests === 1) return ONE;
+  if (requests !== null) return { ok: true, cost: { base: toAmount(requests), perToken: 0 } };
+  const ceiling = unknownInput(quota);
+  if (ceiling.kind === 'ceiling')
+    return { ok: true, cost: { base: Math.max(1, toAmount(ceiling.amount)), perToken: 0 } };
+  const message = `how many requests the batch makes is not known beforehand, and budget "${quota.name}" states no "unknown_input"`;
+  return { ok: false, code: 'input_unknown', message };
 }
 
 /** Whole, and within what budgets hold. */

@@ -271,6 +271,22 @@ test('requests and concurrency: one each; slots come back, requests do not', asy
   });
 });
 
+test('requests: a batch counts each of its requests, all or none; one of unknown size takes the stated ceiling or is refused', async () => {
+  await scene(async ({ quotas, store, time }) => {
+    const use = useOf(quota('calls', { unit: 'requests', capacity: 10 }));
+    (await granted(quotas, [use], { requests: 4 })).settle(paid(1));
+    assert.equal(await balance(quotas, use), 6);
+    (await granted(quotas, [use], { requests: 6 })).release();
+    assert.equal(await balance(quotas, use), 6);
+    assert.equal((await refused(quotas, [use], { requests: 7 })).bucket, 'calls');
+    assert.equal((await refused(quotas, [use], { requests: null })).code, 'input_unknown');
+    const stated = openQuotas(store, time, { unknownInput: () => ({ kind: 'ceiling', amount: 5 }) });
+    const other = useOf(quota('others', { unit: 'requests', capacity: 6 }));
+    (await granted(stated, [other], { requests: null })).settle(paid(1));
+    assert.equal(await balance(stated, other), 1);
+  });
+});
+
 test('tokens: the limit is reserved, what was used is kept', async () => {
   await scene(async ({ quotas }) => {
     const use = useOf(quota('tokens', { unit: 'tokens', capacity: 5_000, reserve: 'worst' }));

@@ -2,6 +2,7 @@
  * What people and programs are told. A notice holds who wants what and a short redacted preview, and
  * a link to look at; never the arguments, and nothing that decides anything.
  */
+import { amountText } from '../../policy/index.ts';
 import type { ApprovalNews } from '../events.ts';
 
 export interface Notice {
@@ -38,14 +39,14 @@ export function decidedNotice(news: ApprovalNews, by: string, url: string): Noti
 }
 
 /** The subject in words. */
-export function subjectText(news: Pick<ApprovalNews, 'subjectKind' | 'subject' | 'amount'>): string {
+export function subjectText(news: Pick<ApprovalNews, 'subjectKind' | 'subject' | 'amount' | 'unit'>): string {
   switch (news.subjectKind) {
     case 'tool':
       return `the tool ${news.subject}`;
     case 'model':
       return `the model ${news.subject}`;
     case 'budget':
-      return `${news.amount ?? 0} more in the budget ${news.subject}`;
+      return `${amountText(news.amount ?? 0, news.unit)} more in the budget ${news.subject}`;
     case 'request':
     default:
       return 'a request';
@@ -73,6 +74,8 @@ function dataOf(news: ApprovalNews): Record<string, unknown> {
     kind: news.subjectKind,
     subject: news.subject,
     amount: news.amount,
+    unit: news.unit,
+    amount_text: news.amount === null ? null : amountText(news.amount, news.unit),
     model: news.model,
     approval: news.entry,
     preview: news.preview,

@@ -1,7 +1,7 @@
 /** `entire_request` and `tool_call_entire_request`: told afterwards, tried again, given up visibly. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Timers } from './ports.ts';
+import type { DeadLetterKeeping, Timers } from './ports.ts';
 import {
   bound,
   completionOf,
@@ -132,13 +132,13 @@ describe('after a request', () => {
   test('jobs, bytes and calls at a time are bounded; nobody waits', async (t) => {
     const held: (() => void)[] = [];
     const hook = await startHook(t, (res) => held.push(() => res.end('{}')));
-    const { hooks } = hooksFor(t, { limits: { jobsMax: 3, perHook: 2, deadLettersMax: 2 } });
+    const { hooks } = hooksFor(t, { limits: { jobsMax: 3, perHook: 2 } });
     const told = [bound({ url: hook.url }, [], ['entire_request'])];
     for (let i = 0; i < 6; i += 1) hooks.completed(told, completionOf());
     await hook.called(2);
     assert.equal(hook.calls.length, 2);
     const { deadLetters, deadLetterCount, queued } = hooks.stats();
-    assert.deepEqual([deadLetters.length, deadLetterCount, queued], [2, 3, 3]);
+    assert.deepEqual([deadLetters.length, deadLetterCount, queued], [3, 3, 3]);
     assert.equal(deadLetters[0]?.fault, 'hook_queue_full');
     for (const release of held.splice(0)) release();
     await hook.called(3);
@@ -179,5 +179,83 @@ describe('after a request', () => {
     for (const principal of ['alice', 'bob']) hooks.completed(told, completionOf({ principal }));
     await until(() => hooks.stats().deadLetterCount === 2);
     assert.equal(hooks.stats().hooks[0]?.circuit, 'closed');
+  });
+});
+
+/** A store that is read by the next process. */
+function keep(): { readonly keeping: DeadLetterKeeping; values(): readonly unknown[] } {
+  const kept = new Map<string, unknown>();
+  return {
+    keeping: {
+      put: (name, value) => void kept.set(JSON.stringify(name), JSON.parse(JSON.stringify(value))),
+      delete: (name) => void kept.delete(JSON.stringify(name)),
+    },
+    values: () => [...kept.values()],
+  };
+}
+
+describe('dead letters (issue 3, Guardrails and hooks: retried with a dead-letter list)', () => {
+  test('are listed over a restart and tried again on request, whole', async (t) => {
+    const { keeping, values } = keep();
+    let status = 400;
+    const hook = await startHook(t, (res) => {
+      res.writeHead(status);
+      res.end('{}');
+    });
+    const told = bound({ url: hook.url }, ['request_body'], ['entire_request']);
+    const first = hooksFor(t, { letters: { keeping, earlier: [] } }).hooks;
+    first.completed([told], completionOf());
+    await until(() => first.stats().deadLetterCount === 1);
+    const letters = { keeping, earlier: [null, {}, ...values()] };
+    const second = hooksFor(t, { letters, entryOf: () => told.entry }).hooks;
+    const [letter] = second.stats().deadLetters;
+    assert.ok(letter);
+    assert.equal(letter.canRetry, true);
+    assert.equal(JSON.stringify(letter).includes(PRIVATE_TEXT), false, 'a list holds no content');
+    assert.equal(hook.calls.length, 1, 'what was refused is not tried again by itself');
+    status = 200;
+    assert.equal(second.retry(letter.id), null);
+    await hook.called(2);
+    await until(() => second.stats().queued === 0);
+    assert.deepEqual(hook.calls[1]?.json?.['request_body'], hook.calls[0]?.json?.['request_body']);
+    assert.deepEqual(second.stats().deadLetters, []);
+    assert.deepEqual(values(), []);
+    assert.equal(second.retry(letter.id), 'unknown');
+  });
+
+  test('what a stopping process had no time for, the next one delivers', async (t) => {
+    const { keeping, values } = keep();
+    let isHanging = true;
+    const hook = await startHook(t, (res) => (isHanging ? undefined : res.end('{}')));
+    const told = bound({ url: hook.url }, [], ['entire_request']);
+    const first = hooksFor(t, { letters: { keeping, earlier: [] } }).hooks;
+    first.completed([told], completionOf());
+    await hook.called(1);
+    await first.close(10);
+    isHanging = false;
+    const second = hooksFor(t, { letters: { keeping, earlier: values() }, entryOf: () => told.entry }).hooks;
+    await hook.called(2);
+    await until(() => second.stats().queued === 0);
+    assert.deepEqual(values(), []);
+  });
+
+  test('content is kept only where prompts are, and not of a hook that is gone; the list is bounded', async (t) => {
+    const { keeping, values } = keep();
+    const hook = await startHook(t, says({}, 400));
+    const told = bound({ url: hook.url }, ['request_body'], ['entire_request']);
+    const { hooks } = hooksFor(t, { letters: { keeping, earlier: [] } });
+    hooks.completed([told], completionOf({ isKept: false }));
+    await until(() => hooks.stats().deadLetterCount === 1);
+    const [bare] = hooks.stats().deadLetters;
+    assert.equal(bare?.canRetry, false);
+    assert.equal(hooks.retry(bare.id), 'not_kept');
+    assert.equal(JSON.stringify(values()).includes(PRIVATE_TEXT), false);
+    hooks.completed([told], completionOf());
+    await until(() => hooks.stats().deadLetterCount === 2);
+    assert.equal(hooks.retry(hooks.stats().deadLetters[0]?.id ?? ''), 'hook_gone');
+    await hooks.close(10);
+    for (let i = 0; i < 210; i += 1) hooks.completed([told], completionOf());
+    assert.equal(hooks.stats().deadLetters.length, 200);
+    assert.equal(values().length, 200);
   });
 });

@@ -4,6 +4,7 @@
  */
 import type { AppError } from '../../base/errors.ts';
 import type { Clock, UnixMs } from '../../base/clock.ts';
+import { newId } from '../../base/ids.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
 import type { SmallAnswer } from '../../net/index.ts';
@@ -11,6 +12,7 @@ import type { HookEntry } from '../../policy/document.ts';
 import type { HookCaller } from './caller.ts';
 import { hookError, type HookFault } from './errors.ts';
 import type { Timers } from './ports.ts';
+import type { DeadLetters } from './dead-letters.ts';
 import type { DeadLetter, HookEvent } from './shapes.ts';
 
 export interface DeliveryLimits {
@@ -24,8 +26,6 @@ export interface DeliveryLimits {
   readonly attemptsMax: number;
   /** First pause; doubles up to a minute. Default 1,000. */
   readonly firstPauseMs: number;
-  /** Given-up deliveries that are listed. Default 200. */
-  readonly deadLettersMax: number;
 }
 
 export const DEFAULT_DELIVERY_LIMITS: DeliveryLimits = {
@@ -34,7 +34,6 @@ export const DEFAULT_DELIVERY_LIMITS: DeliveryLimits = {
   perHook: 4,
   attemptsMax: 5,
   firstPauseMs: 1_000,
-  deadLettersMax: 200,
 };
 const LONGEST_PAUSE_MS = 60_000;
 /** One line about lost deliveries at most so often. */
@@ -47,6 +46,8 @@ export interface Delivery {
   readonly requestId: string;
   readonly principal: string;
   readonly loginName: string;
+  /** Given up, what it holds may be kept for another attempt. */
+  readonly isKept: boolean;
   /** The hook has it. */
   readonly onDelivered?: () => void;
 }
@@ -66,14 +67,19 @@ export interface DeliveriesOptions {
   readonly logger: Logger;
   readonly limits: DeliveryLimits;
   readonly onDeadLetter: (letter: DeadLetter) => void;
+  readonly letters: DeadLetters;
+  /** As the document in force has it; null for one that is gone or switched off. */
+  readonly entryOf: (hook: string) => HookEntry | null;
 }
+
+/** Why a letter is not tried again: none has this id, its content was not kept, its hook is gone. */
+export type RetryRefusal = 'unknown' | 'not_kept' | 'hook_gone';
 
 export class Deliveries {
   readonly #options: DeliveriesOptions;
   readonly #jobs = new Set<Job>();
   #ready: Job[] = [];
   readonly #running = new Map<string, number>();
-  readonly #dead: DeadLetter[] = [];
   readonly #ending = new AbortController();
   #bytes = 0;
   #deadCount = 0;
@@ -112,9 +118,25 @@ export class Deliveries {
     );
   }
 
-  /** Newest first. */
-  deadLetters(): readonly DeadLetter[] {
-    return this.#dead.toReversed();
+  /** Tries a letter again from the beginning; null where that is under way. */
+  retry(id: string): RetryRefusal | null {
+    const { letters, entryOf } = this.#options;
+    const kept = letters.find(id);
+    if (kept === null) return 'unknown';
+    const { letter, payload, principal } = kept;
+    if (payload === null) return 'not_kept';
+    const entry = entryOf(letter.hook);
+    if (entry === null) return 'hook_gone';
+    letters.drop(id);
+    const { event, requestId, loginName } = letter;
+    this.push({ entry, event, requestId, loginName, principal, isKept: true, payload: Buffer.from(payload) });
+    return null;
+  }
+
+  /** What an earlier process had no time for is tried again. */
+  resume(): void {
+    for (const { id, fault, canRetry } of this.#options.letters.list().toReversed())
+      if (fault === 'hook_stopping' && canRetry) this.retry(id);
   }
 
   get counts(): { readonly deadLetterCount: number; readonly queued: number; readonly queuedBytes: number } {
@@ -206,22 +228,25 @@ export class Deliveries {
     if (this.#jobs.size === 0) this.#onIdle?.();
   }
 
-  #bury({ entry, event, requestId, loginName, queuedAt, attempts }: Job, error: AppError<HookFault>): void {
-    const { clock, limits, logger, onDeadLetter } = this.#options;
+  #bury(job: Job, error: AppError<HookFault>): void {
+    const { entry, event, requestId, loginName, queuedAt, attempts } = job;
+    const { clock, random, letters, logger, onDeadLetter } = this.#options;
     const now = clock.now();
-    const letter: DeadLetter = {
-      hook: entry.id,
-      event,
-      requestId,
-      loginName,
-      queuedAt,
-      at: now,
-      attempts,
-      fault: error.code,
-      message: error.message,
-    };
-    this.#dead.push(letter);
-    if (this.#dead.length > limits.deadLettersMax) this.#dead.shift();
+    const letter = letters.add(
+      {
+        id: newId('dlv', clock, random),
+        hook: entry.id,
+        event,
+        requestId,
+        loginName,
+        queuedAt,
+        at: now,
+        attempts,
+        fault: error.code,
+        message: error.message,
+      },
+      { principal: job.principal, payload: job.isKept ? job.payload : null },
+    );
     this.#deadCount += 1;
     onDeadLetter(letter);
     if (this.#loggedAt !== null && now - this.#loggedAt < LOG_EVERY_MS) return;

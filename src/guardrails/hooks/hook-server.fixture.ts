@@ -122,6 +122,7 @@ export function entryOf(entry: Partial<HookEntry> & Pick<HookEntry, 'url'>): Hoo
     disabled: false,
     mode: 'enforce',
     payload: 'full',
+    values: 'redacted',
     signWith: 'derived',
     maxConcurrent: 64,
     maxResponseBytes: null,
@@ -174,6 +175,7 @@ export function completionOf(completion: Partial<HookCompletion> = {}): HookComp
     rawResponses: () => [Buffer.from('{"n":1}'), Buffer.from('{"n":2}')],
     toolCalls: [{ id: 'c1', name: 'Bash', params: { command: 'ls' } }],
     cost: { dollars: 0.5, costBasis: 'anthropic/claude', usage: { input: 3, output: 0 } },
+    isKept: true,
     ...completion,
   };
 }

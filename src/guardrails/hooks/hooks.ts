@@ -13,11 +13,19 @@ import type { Random } from '../../base/random.ts';
 import type { Secret } from '../../base/secret.ts';
 import type { HookEntry } from '../../policy/document.ts';
 import { HookCaller, type CallFacts } from './caller.ts';
-import { DEFAULT_DELIVERY_LIMITS, Deliveries, type DeliveryLimits } from './deliveries.ts';
+import { DeadLetters } from './dead-letters.ts';
+import { DEFAULT_DELIVERY_LIMITS, Deliveries, type DeliveryLimits, type RetryRefusal } from './deliveries.ts';
 import { DeltaMemory, type DeltaPlan } from './delta.ts';
 import { hookError, type HookFault } from './errors.ts';
 import { completionPayload, requestPayload, toolCallPayload, wantsDelta } from './payload.ts';
-import { type HookHttp, type HookSecrets, systemTimers, type Timers } from './ports.ts';
+import {
+  type DeadLetterKeeping,
+  type HookHttp,
+  type HookSecrets,
+  systemTimers,
+  type Timers,
+} from './ports.ts';
+import { concealCall, redactionFor, restoreArguments } from './redacted-call.ts';
 import { readRequestAnswer, readToolAnswer, type RequestAnswer } from './read-answer.ts';
 import type {
   BoundHook,
@@ -49,6 +57,10 @@ export interface HooksOptions {
   readonly limits?: Partial<HooksLimits>;
   /** A delivery was given up; for the live events. Must not throw. */
   readonly onDeadLetter?: (letter: DeadLetter) => void;
+  /** Where given-up deliveries are kept. Default: in memory alone. */
+  readonly letters?: { readonly keeping: DeadLetterKeeping; readonly earlier: readonly unknown[] };
+  /** As the document in force has it; null for one that is gone or switched off. Default: no letter can be tried again. */
+  readonly entryOf?: (hook: string) => HookEntry | null;
 }
 
 export interface Hooks {
@@ -73,6 +85,8 @@ export interface Hooks {
    */
   completed(hooks: readonly BoundHook[], completion: HookCompletion): void;
   stats(): HookStats;
+  /** Tries a given-up delivery again, once more with all its attempts; null where that is under way. */
+  retry(letterId: string): RetryRefusal | null;
   /** What a receiver checks signatures with; null where `sign_with` names a secret that is not there. Show it to admins with presence only. */
   signingSecret(entry: HookEntry): Secret | null;
   /** Takes nothing more; waits at most `graceMs` (default 2,000) for what is under way. */
@@ -84,10 +98,13 @@ export function createHooks(options: HooksOptions): Hooks {
 }
 
 const GRACE_MS = 2_000;
+const REFUSED_REWRITE = 'the arguments that a hook wrote are refused by a guardrail';
+const NO_KEEPING: DeadLetterKeeping = { put: () => undefined, delete: () => undefined };
 
 class CalledHooks implements Hooks {
   readonly #caller: HookCaller;
   readonly #deliveries: Deliveries;
+  readonly #letters: DeadLetters;
   readonly #memory: DeltaMemory;
   readonly #clock: Clock;
 
@@ -96,13 +113,17 @@ class CalledHooks implements Hooks {
     this.#clock = options.clock;
     this.#caller = new HookCaller({ ...options, timers });
     this.#memory = new DeltaMemory(options.key, options.clock);
+    this.#letters = new DeadLetters(options.letters?.keeping ?? NO_KEEPING, options.letters?.earlier ?? []);
     this.#deliveries = new Deliveries({
       ...options,
       timers,
       caller: this.#caller,
       limits: { ...DEFAULT_DELIVERY_LIMITS, ...options.limits },
       onDeadLetter: options.onDeadLetter ?? (() => undefined),
+      letters: this.#letters,
+      entryOf: options.entryOf ?? (() => null),
     });
+    this.#deliveries.resume();
   }
 
   async preRequest(hooks: readonly BoundHook[], request: HookRequest): Promise<RequestVerdict> {
@@ -164,7 +185,13 @@ class CalledHooks implements Hooks {
         return { ...ALLOWED, action: 'deny', hook: id, message: answer.message, calls };
       }
       if (answer.action === 'rewrite') {
-        const { argumentsText } = answer;
+        const redaction = redactionFor(hook, request);
+        const argumentsText =
+          redaction === null
+            ? answer.argumentsText
+            : restoreArguments(answer.argumentsText, isText, redaction);
+        if (argumentsText === null)
+          return { ...ALLOWED, action: 'deny', hook: id, message: REFUSED_REWRITE, calls };
         now = { ...call, argumentsText, params: isText ? undefined : JSON.parse(argumentsText) };
         verdict =
           verdict.action === 'ask'
@@ -190,9 +217,13 @@ class CalledHooks implements Hooks {
   stats(): HookStats {
     return {
       hooks: this.#caller.views(),
-      deadLetters: this.#deliveries.deadLetters(),
+      deadLetters: this.#letters.list(),
       ...this.#deliveries.counts,
     };
+  }
+
+  retry(letterId: string): RetryRefusal | null {
+    return this.#deliveries.retry(letterId);
   }
 
   signingSecret(entry: HookEntry): Secret | null {
@@ -223,9 +254,13 @@ class CalledHooks implements Hooks {
   }
 
   #askTool(hook: BoundHook, call: HookToolCall, request: HookToolRequest, isText: boolean) {
+    const redaction = redactionFor(hook, request);
     return this.#caller.call(
       hook.entry,
-      build(() => toolCallPayload(hook, request, call, request.request)),
+      build(() => {
+        const shown = redaction === null ? call : concealCall(call, redaction);
+        return toolCallPayload(hook, request, shown, request.request);
+      }),
       callFacts(hook, 'tool_call', request),
       (answer) => readToolAnswer(answer, isText),
     );
@@ -234,7 +269,8 @@ class CalledHooks implements Hooks {
   #deliver(hook: BoundHook, event: HookEvent, completion: HookCompletion): void {
     const plan = this.#plan(hook, event, completion, false);
     const { requestId, loginName } = completion.metadata;
-    const delivery = { entry: hook.entry, event, requestId, loginName, principal: completion.principal };
+    const { principal, isKept } = completion;
+    const delivery = { entry: hook.entry, event, requestId, loginName, principal, isKept };
     const payload = build(() => completionPayload(hook, completion, plan));
     if (Buffer.isBuffer(payload))
       this.#deliveries.push({ ...delivery, payload, onDelivered: () => plan?.commit() });

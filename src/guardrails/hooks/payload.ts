@@ -4,11 +4,12 @@
  *
  *   { "metadata": { login_name … session_id [, grants] [, quotas] [, estimated_cost] }
  *     [, "request_body": …] [, "user_message": …] [, "request_delta": …]           any event
- *     [, "response_body": …] [, "raw_responses": […]] [, "tool_calls": [{name, params}]]   afterwards
+ *     [, "response_body": … [, "response_body_omitted": "too_large"]]                    afterwards
+ *     [, "raw_responses": […]] [, "tool_calls": [{name, params}]]                         afterwards
  *     [, "event": "tool_call", "tool_call": {id, name, params}] }                  only `tool_call`
  *
- * Values of the answer are not there before a request, as in Aperture. `request_delta` and
- * `tool_call` are Postern's own.
+ * Values of the answer are not there before a request, as in Aperture. `request_delta`,
+ * `response_body_omitted` and `tool_call` are Postern's own.
  */
 import { isUtf8 } from 'node:buffer';
 import type { AppError } from '../../base/errors.ts';
@@ -59,7 +60,9 @@ export function completionPayload(
   ];
   if (send.includes('response_body')) {
     const body = completion.responseBody();
-    members.push(rawMember('response_body', body !== null && isJson(body) ? body : NULL));
+    const isTold = Buffer.isBuffer(body) && isJson(body);
+    members.push(rawMember('response_body', isTold ? body : NULL));
+    if (body === 'too_large') members.push(member('response_body_omitted', body));
   }
   if (send.includes('raw_responses')) {
     const events = completion.rawResponses().filter(isJson);

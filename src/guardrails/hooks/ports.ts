@@ -14,6 +14,12 @@ export interface HookSecrets {
   signingKey(entry: HookEntry): Secret | null;
 }
 
+/** Where deliveries are kept that were given up, over a restart: sealed, written off every path. */
+export interface DeadLetterKeeping {
+  put(name: readonly string[], value: unknown): void;
+  delete(name: readonly string[]): void;
+}
+
 /** Timers that do not keep the process alive; tests pass their own. */
 export interface Timers {
   /** Runs once; the function returned cancels it. */

@@ -90,17 +90,28 @@ export interface HookToolCall {
 }
 
 export interface HookCompletion extends HookRequest {
-  /** The whole answer as JSON (of a stream: put together); null if it was not kept or is no JSON. */
-  readonly responseBody: () => Buffer | null;
+  /** The whole answer as JSON (of a stream: put together); null if it is no JSON, or cannot be read. */
+  readonly responseBody: () => Buffer | 'too_large' | null;
   /** JSON text of every event of a stream; empty if unknown. */
   readonly rawResponses: () => readonly Buffer[];
   readonly toolCalls: readonly Omit<HookToolCall, 'argumentsText'>[];
   readonly cost: HookCost | null;
+  /** The caller's prompts may be kept: then so may what is given up. */
+  readonly isKept: boolean;
 }
 
 export interface HookToolRequest extends HookFacts {
   /** The request that the answer belongs to; null if it is not at hand. */
   readonly request: Pick<HookRequest, 'body' | 'isJson' | 'userMessage'> | null;
+  /** Where values of this caller are redacted: for hooks that may not have them. Null or absent where none are. */
+  readonly redaction?: HookRedaction | null;
+}
+
+/** A text with placeholders for its values, and with its values for placeholders. Total. */
+export interface HookRedaction {
+  readonly conceal: (text: string) => string;
+  /** Null where a guardrail does not let the text pass. */
+  readonly restore: (text: string) => string | null;
 }
 
 /** One call as the record keeps it. No text of a request, of an answer or of the hook. */
@@ -172,8 +183,12 @@ export interface ToolCallVerdict {
   readonly calls: readonly HookCall[];
 }
 
-/** A delivery that was given up. No bodies. */
+/** A delivery that was given up, as it is listed: without what it held. */
 export interface DeadLetter {
+  /** For `Hooks.retry`. */
+  readonly id: string;
+  /** What it held is kept, so that it can be tried again. */
+  readonly canRetry: boolean;
   readonly hook: string;
   readonly event: HookEvent;
   readonly requestId: string;
