@@ -167,8 +167,7 @@ function printList(session: Session, answer: unknown): void {
 function subjectText(row: unknown): string {
   const subject = textAt(row, 'subject') ?? '';
   const kind = textAt(row, 'kind') ?? '-';
-  const amount = numberAt(row, 'amount');
-  return [kind, subject, amount === null ? '' : String(amount)].filter((text) => text !== '').join(' ');
+  return [kind, subject, textAt(row, 'amount_text') ?? ''].filter((text) => text !== '').join(' ');
 }
 
 async function show(session: Session, id: string, flags: CommonFlags): Promise<void> {

@@ -6,7 +6,7 @@ import type { Notice, NoticeSender } from '../approvals/index.ts';
 import type { Logger } from '../base/log.ts';
 import type { EventBus } from '../events/index.ts';
 import type { PosternEvents } from '../gateway/index.ts';
-import type { NotifyTarget } from '../policy/index.ts';
+import { amountText, type NotifyTarget } from '../policy/index.ts';
 import type { BudgetCrossing } from '../quotas/index.ts';
 
 export interface BudgetAlertsOptions {
@@ -78,8 +78,4 @@ function noticeOf(
 
 function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
-}
-
-function amountText(amount: number, unit: BudgetCrossing['unit']): string {
-  return unit === 'usd' ? `$${(amount / 1e9).toFixed(2)}` : `${amount} ${unit}`;
 }

@@ -8,7 +8,12 @@ import type { Secret } from '../base/secret.ts';
 import { KEY_LABELS, type Keyring } from '../crypto/index.ts';
 import type { EventBus } from '../events/index.ts';
 import type { Documents } from '../gateway/documents/index.ts';
-import { createCallVerdicts, type GoverningParts, type PosternEvents } from '../gateway/index.ts';
+import {
+  createCallVerdicts,
+  keepRefusals,
+  type GoverningParts,
+  type PosternEvents,
+} from '../gateway/index.ts';
 import { createGuardrails } from '../guardrails/index.ts';
 import { createHooks, type HookHttp, type Hooks } from '../guardrails/hooks/index.ts';
 import { createRefusalMemory } from '../llm/answer/index.ts';
@@ -20,6 +25,7 @@ import type { Store } from '../store/index.ts';
 import type { Vault } from '../vault/index.ts';
 import { startBudgetAlerts } from './budget-alerts.ts';
 import { createBudgetsPort } from './caller-budgets.ts';
+import { openDurableMemory } from './durable-memory.ts';
 import { openGrantsOnApproval } from './grants-on-approval.ts';
 import { openNotices, type NoticesOptions } from './notices.ts';
 
@@ -87,6 +93,14 @@ export async function openGoverning(options: GoverningOptions): Promise<Governin
     unknownInput: ({ unknownInput }) =>
       unknownInput === null ? { kind: 'deny' } : { kind: 'ceiling', amount: unknownInput },
   });
+  const memory = openDurableMemory({
+    tailnet,
+    store,
+    key: keyring.key(KEY_LABELS.memory),
+    clock,
+    logger,
+  });
+  const placeholders = memory.keeping('placeholder');
   const notifier = openNotices({ ...options, timers: TIMERS });
   const approvals = createApprovals({
     store,
@@ -112,6 +126,11 @@ export async function openGoverning(options: GoverningOptions): Promise<Governin
       signingKey: ({ id, url }) => keyOf(options.vault, `hook:${id}/signing`, url),
     },
     key: keyring.key(KEY_LABELS.hooks),
+    letters: { keeping: memory.keeping('dead_letter'), earlier: await memory.load('dead_letter') },
+    entryOf(id) {
+      const entry = documents.current().document.hooks.get(id) ?? null;
+      return entry?.disabled === true ? null : entry;
+    },
     clock,
     random,
     logger,
@@ -144,10 +163,14 @@ export async function openGoverning(options: GoverningOptions): Promise<Governin
       priceCeiling: createPriceCeiling(options.prices),
       approvals,
       hooks,
-      guardrails: createGuardrails({ key: keyring.key(KEY_LABELS.redaction) }),
+      guardrails: createGuardrails({
+        key: keyring.key(KEY_LABELS.redaction),
+        earlier: await memory.load('placeholder'),
+        onKept: (value) => placeholders.put([value.scope, value.kind, value.value], value),
+      }),
       approvalLink,
-      refusals: createRefusalMemory(),
-      verdicts: createCallVerdicts(),
+      refusals: keepRefusals(createRefusalMemory(), memory.keeping('refusal'), await memory.load('refusal')),
+      verdicts: createCallVerdicts(memory.keeping('verdict'), await memory.load('verdict')),
     },
     quotas,
     approvals,
@@ -170,6 +193,7 @@ export async function openGoverning(options: GoverningOptions): Promise<Governin
       approvals.close();
       notifier.close();
       await hooks.close();
+      await memory.close();
       await quotas.close();
     },
   };

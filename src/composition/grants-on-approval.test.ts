@@ -70,7 +70,9 @@ function world() {
       logger: silentLogger,
     });
   const asked = async (
-    subject: { kind: 'budget'; bucket: string; amount: number } | { kind: 'model'; model: string },
+    subject:
+      | { kind: 'budget'; bucket: string; amount: number; unit: 'requests' }
+      | { kind: 'model'; model: string },
   ) => {
     const answer = await approvals.request(
       question({ subject, argumentsText: '', arguments: undefined, entry: entry(), mode: 'pending' }),
@@ -92,7 +94,7 @@ function world() {
   return { pass, approvals, grants, refills, audit, state, open, asked, decide };
 }
 
-const MORE = { kind: 'budget', bucket: 'user:1', amount: 5 } as const;
+const MORE = { kind: 'budget', bucket: 'user:1', amount: 5, unit: 'requests' } as const;
 
 test('a refill that was approved and not done is done at the next start, once', async () => {
   const it = world();

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
 import type { Doors } from './doors.ts';
 import type { Documents } from '../gateway/documents/index.ts';
+import { translatedFormatOf } from '../gateway/index.ts';
 import { compileDraft, createSimulations, type Simulations } from '../gateway/simulate/index.ts';
 import { canGovern } from '../llm/answer/index.ts';
 import type { Format, PriceBook } from '../llm/index.ts';
@@ -19,7 +20,6 @@ export interface OpenSimulationsOptions {
   readonly knownModels: (provider: Provider) => readonly string[];
   readonly prices: PriceBook;
   readonly doors: Pick<Doors, 'tokens'>;
-  readonly canTranslate: (format: string, provider: Provider) => boolean;
   readonly clock: Clock;
   readonly random: Random;
 }
@@ -43,7 +43,7 @@ export function openSimulations(options: OpenSimulationsOptions): Simulations {
     abilities: {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- rows hold the formats of this version; an unknown one cannot be governed.
       canGovern: (format, _provider, model) => canGovern(format as Format, model),
-      canTranslate: options.canTranslate,
+      canTranslate: (format, { formats }) => translatedFormatOf(format, formats) !== null,
     },
     tokenOf: (id) => options.doors.tokens.get(id),
     clock,

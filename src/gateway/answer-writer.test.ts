@@ -37,7 +37,7 @@ async function connectTo(serve: Serve): Promise<ReturnType<typeof connect>> {
 function answerIn(pieces: readonly string[]): Serve {
   return (_req, res) => {
     const writer = new AnswerWriter(res);
-    writer.head(200, ['content-type', 'text/plain'], false);
+    writer.head(200, ['content-type', 'text/plain'], null);
     void (async () => {
       for (const piece of pieces) {
         writer.write(Buffer.from(piece));
@@ -83,7 +83,7 @@ test('pieces are framed as chunks in order, small and large ones mixed (RFC 9112
 test('pieces of one turn of the loop do not overtake the head that Node still holds', async () => {
   const serve: Serve = (_req, res) => {
     const writer = new AnswerWriter(res);
-    writer.head(200, [], false);
+    writer.head(200, [], null);
     for (const piece of ['one', 'two', 'three']) writer.write(Buffer.from(piece));
     setImmediate(() => {
       for (const piece of ['four', LARGE, 'five']) writer.write(Buffer.from(piece));
@@ -117,7 +117,7 @@ test('HTTP/1.0 and HEAD get no chunks, nor does an answer with a length (RFC 911
   assert.equal(bodyOf(head), '');
   const withLength: Serve = (_req, res) => {
     const writer = new AnswerWriter(res);
-    writer.head(200, ['content-length', '6'], true);
+    writer.head(200, ['content-length', '6'], 6);
     writer.write(Buffer.from('one'));
     writer.write(Buffer.from('two'));
     res.end();
@@ -131,7 +131,7 @@ test('a reader that stops is noticed, and when it reads again there is room', as
   const events: string[] = [];
   const serve: Serve = (_req, res) => {
     const writer = new AnswerWriter(res);
-    writer.head(200, [], false);
+    writer.head(200, [], null);
     const pump = (): void => {
       if (writer.write(Buffer.alloc(8_000, 'x'))) return void setImmediate(pump);
       events.push('full');
@@ -150,4 +150,66 @@ test('a reader that stops is noticed, and when it reads again there is room', as
   socket.resume();
   await once(socket, 'end');
   assert.deepEqual(events, ['full', 'room']);
+});
+
+/** Every byte there is, so that a wrong encoding shows. */
+const BYTES = Buffer.from(Array.from({ length: 2_048 }, (_, i) => i % 256));
+
+/** An answer of a known length; the pieces that went to the socket, as bytes. */
+async function piecesOf(serve: Serve): Promise<readonly Buffer[]> {
+  const pieces: Buffer[] = [];
+  const watched: Serve = (req, res) => {
+    const { socket } = req;
+    const { write } = socket;
+    // @ts-expect-error -- one of its overloads stands for all
+    socket.write = (piece: string | Buffer, ...rest: [BufferEncoding]) => {
+      pieces.push(typeof piece === 'string' ? Buffer.from(piece, rest[0]) : piece);
+      return write.call(socket, piece, ...rest);
+    };
+    serve(req, res);
+  };
+  await ask(watched, `${GET}connection: close\r\n\r\n`);
+  return pieces;
+}
+
+function wholeAnswer(bytes: Buffer): Serve {
+  return (_req, res) => {
+    const writer = new AnswerWriter(res);
+    writer.head(200, ['content-length', String(bytes.length)], bytes.length);
+    assert.equal(writer.write(bytes), true);
+    writer.end();
+  };
+}
+
+test('a small answer that came whole leaves with its head in one piece, byte for byte (DESIGN section 11)', async () => {
+  const pieces = await piecesOf(wholeAnswer(BYTES));
+  assert.equal(pieces.length, 1);
+  const [sent = Buffer.alloc(0)] = pieces;
+  assert.match(sent.toString('latin1'), /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n/);
+  assert.ok(sent.subarray(-BYTES.length).equals(BYTES));
+});
+
+test('a large answer that came whole is not copied into its head', async () => {
+  const large = Buffer.alloc(40_000, 'x');
+  const pieces = await piecesOf(wholeAnswer(large));
+  assert.ok(pieces.length > 1);
+  assert.equal(bodyOf(Buffer.concat(pieces).toString('latin1')), large.toString('latin1'));
+});
+
+test('an answer is not held for more than was promised, and keeps its order', async () => {
+  const serve: Serve = (_req, res) => {
+    const writer = new AnswerWriter(res);
+    writer.head(200, ['content-length', '3'], 3);
+    writer.write(Buffer.from('one'));
+    writer.write(Buffer.from('two'));
+    writer.end();
+  };
+  const answer = await ask(serve, `${GET}connection: close\r\n\r\n`);
+  assert.equal(bodyOf(answer), 'onetwo');
+});
+
+test('HEAD gets the length of an answer and nothing of it (RFC 9110 section 9.3.2)', async () => {
+  const head = await ask(wholeAnswer(BYTES), `HEAD${GET.slice(3)}connection: close\r\n\r\n`);
+  assert.match(head, /content-length: 2048\r\n/);
+  assert.equal(bodyOf(head), '');
 });

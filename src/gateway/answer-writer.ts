@@ -5,18 +5,27 @@
  * socket as one. The head, the first piece and the end stay with Node, which also keeps the order of
  * pipelined answers; nothing goes to the socket before Node has flushed what it was given. Measured: 5.2
  * instead of 7.2 µs for an event of 200 bytes, the system call included.
+ *
+ * A small answer that came whole waits for its end, and goes out with its head in one write: Node joins the two
+ * only where both are text, so the bytes are given to it as latin1, a character each. Two buffers it would gather.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** Larger pieces go in four parts: copying them would cost more than it saves. */
 const FRAMED_MAX_BYTES = 16 * 1024;
+/** Larger answers go apart from their heads. Node writes text of up to 16 KiB, the head included, from its stack. */
+const JOINED_MAX_BYTES = 12 * 1024;
 const CR = 0x0d;
 const LF = 0x0a;
 
 export class AnswerWriter {
   readonly #res: ServerResponse;
   #isChunked = false;
+  /** Bytes that the head promised; -1 for none, and once a piece was written. */
+  #promised = -1;
+  /** An answer that came whole, until its end. */
+  #whole: Buffer | null = null;
   /** The head has been flushed with what was written first. */
   #isHeadFlushed = false;
   /** Pieces that Node still holds: what goes to the socket now would overtake them. */
@@ -29,22 +38,44 @@ export class AnswerWriter {
     this.#res = res;
   }
 
-  /** Status and headers, a flat list; `hasLength` if a valid `content-length` is among them. */
-  head(status: number, headers: string[], hasLength: boolean): void {
+  /** Status and headers, a flat list; `length` is that of a `content-length` among them, null for none. */
+  head(status: number, headers: string[], length: number | null): void {
     const res = this.#res;
-    this.#isChunked = !hasLength && mayChunk(res, status);
+    this.#isChunked = length === null && mayChunk(res, status);
+    this.#promised = length ?? -1;
     if (this.#isChunked) headers.push('transfer-encoding', 'chunked');
     res.writeHead(status, headers);
   }
 
   /** False when the caller should be given time to read, see `whenRoom`. */
   write(piece: Buffer): boolean {
+    if (this.#promised >= 0) {
+      const isWhole = piece.length === this.#promised && piece.length <= JOINED_MAX_BYTES;
+      this.#promised = -1;
+      if (isWhole) {
+        this.#whole = piece;
+        return true;
+      }
+    } else if (this.#whole !== null) {
+      // More than was promised: that is the sender's affair, not ours to put in another order.
+      const whole = this.#whole;
+      this.#whole = null;
+      this.#writeByNode(whole);
+    }
     const { socket } = this.#res;
     const mayFrame = this.#isChunked && this.#isHeadFlushed && this.#heldByNode === 0;
     if (!mayFrame || socket === null || piece.length > FRAMED_MAX_BYTES) return this.#writeByNode(piece);
     if (socket.write(toHttpChunk(piece))) return true;
     this.#full = socket;
     return false;
+  }
+
+  /** Ends the answer. */
+  end(): void {
+    const whole = this.#whole;
+    this.#whole = null;
+    if (whole === null) this.#res.end();
+    else this.#res.end(whole.toString('latin1'), 'latin1');
   }
 
   #writeByNode(piece: Buffer): boolean {

@@ -30,8 +30,12 @@ export class HeadedRules implements AnswerRules {
     return this.#rules?.keepsAnswer ?? false;
   }
 
-  inspect(contentType: string | null, isPlain: boolean): Inspection | null {
-    return this.#rules?.inspect(contentType, isPlain) ?? null;
+  get inspectsErrors(): boolean {
+    return this.#rules?.inspectsErrors ?? false;
+  }
+
+  inspect(contentType: string | null, isPlain: boolean, status: number): Inspection | null {
+    return this.#rules?.inspect(contentType, isPlain, status) ?? null;
   }
 
   mayGoOn(meter: Meter): boolean {

@@ -14,12 +14,14 @@ import { answerObjects, isReadWhole } from './steps/answer-objects.ts';
 import { authorizeUse } from './steps/authorize.ts';
 import { forwardLlm, type LlmAnswer } from './steps/forward.ts';
 import { FailedAttempt, noteKeyResult } from './steps/upstream-attempt.ts';
-import { guardLlm, ownerOf, type Guarded } from './steps/guard.ts';
+import { ChargedAttempts } from './governing/charged-attempts.ts';
+import { ownerOf } from './governing/owner.ts';
+import { guardLlm, type Guarded } from './steps/guard.ts';
 import { AnswerGovernor, learnRefusals } from './steps/inspect.ts';
 import { matchRoute, readLlmRequest, type LlmRequest } from './steps/read-request.ts';
 import { captureOf, toCapturedBodies, toRequestRow, type RecordInput } from './steps/record.ts';
 import { refuse } from './steps/refuse.ts';
-import { reserveLlm, settleBudget, usesOf, type Budget } from './steps/reserve.ts';
+import { reserveLlm, settleBudget, usesOf, wasCharged, type Budget } from './steps/reserve.ts';
 import { rerouteLlm, routeLlm, type LlmRoute } from './steps/route.ts';
 import { settle } from './steps/settle.ts';
 import { batchRead, settleBatch } from './steps/settle-batch.ts';
@@ -64,7 +66,10 @@ export const PIPELINE = {
 } as const;
 
 /** What the steps found so far: what `RecordInput` has, written by `runLlm` alone. */
-type Progress = { -readonly [Part in keyof RecordInput]: RecordInput[Part] };
+type Progress = { -readonly [Part in keyof RecordInput]: RecordInput[Part] } & {
+  /** Attempts that were given up and may be charged all the same; null mostly. */
+  charged: ChargedAttempts | null;
+};
 
 /**
  * Serves one exchange of the LLM surface for an identified caller; never rejects. What need not wait is
@@ -94,6 +99,7 @@ export async function runLlm(parts: GatewayParts, exchange: Exchange, caller: Ca
     let sent = await send(parts, progress, active, turn);
     while (sent instanceof FailedAttempt) {
       active.takeOver(refuseCut);
+      chargeAttempt(parts, progress, turn, sent);
       turn = await nextTurn(parts, progress, turn, sent);
       sent = await send(parts, progress, active, turn);
     }
@@ -106,8 +112,7 @@ export async function runLlm(parts: GatewayParts, exchange: Exchange, caller: Ca
     refuse(exchange, refused, progress.match, progress.access);
   } finally {
     parts.active.remove(active);
-    if (progress.budget !== null)
-      PIPELINE.settleBudget.llm(progress.budget, progress.settlement, progress.answer);
+    settleAttempts(progress);
     if (progress.match?.format !== 'models' || progress.refused !== null) record(parts, progress);
   }
 }
@@ -126,6 +131,7 @@ function begin({ clock }: GatewayParts, exchange: Exchange, caller: Caller): Pro
     decisions: NO_DECISIONS,
     earlierDecisions: NO_DECISIONS,
     refused: null,
+    charged: null,
     marks: { identified: clock.monotonicMs(), bodyRead: null, decided: null, failedMs: 0, ended: 0 },
   };
 }
@@ -203,6 +209,36 @@ async function rerouteIfRenamed(parts: GatewayParts, progress: Progress, turn: T
   return { request, route, governed: await govern(parts, progress, input) };
 }
 
+/** What is reserved ends; what attempts before the last one may have cost is charged beside it. */
+function settleAttempts(progress: Progress): void {
+  const { budget, settlement, answer, charged } = progress;
+  if (budget !== null && charged?.settle(budget, settlement, wasCharged(answer)) !== true)
+    PIPELINE.settleBudget.llm(budget, settlement, answer);
+  if (charged !== null) progress.settlement = charged.inAll(settlement);
+}
+
+/** An attempt that was given up although its provider may have worked on it. */
+function chargeAttempt(
+  parts: GatewayParts,
+  progress: Progress,
+  { request, route, governed }: Turn,
+  { mayBeCharged }: FailedAttempt,
+): void {
+  if (!mayBeCharged || !request.isBillable) return;
+  const charge = PIPELINE.settle.llm(
+    {
+      answer: { outcome: 'upstream_failed', meter: null, mayBeCharged },
+      route,
+      request: governed?.request ?? request,
+      usageMax: progress.budget?.usageMax ?? null,
+      startedAt: progress.exchange.startedAt,
+    },
+    parts.prices,
+  );
+  progress.charged ??= new ChargedAttempts();
+  progress.charged.add(charge);
+}
+
 /** What was decided for one target holds for another only as far as `carryOver` says. */
 async function nextTurn(
   parts: GatewayParts,
@@ -219,7 +255,8 @@ async function nextTurn(
   progress.access = access;
   const { keepsGuards } = carryOver(before.grant, route.grant);
   // What was reserved was counted with the other model's price and limits.
-  progress.budget?.reservation.release();
+  if (progress.charged === null) progress.budget?.reservation.release();
+  else progress.charged.leave(progress.budget);
   progress.budget = null;
   const { governance } = route.grant;
   const kept = keepsGuards ? (governed?.guarded ?? null) : null;
@@ -284,10 +321,11 @@ function concludeGoverned(
   answer: Answer,
 ): void {
   const { request, rules, answersConversation } = governed;
-  PIPELINE.learnRefusals.llm(parts, { caller, request }, rules.refused, answer);
-  rules.tellHooks(answer, settlement);
+  // Before what this answer adds: that is for the next request to answer.
   if (answersConversation !== null && answer.outcome === 'ok')
     parts.governing.refusals.answered(ownerOf(caller), answersConversation);
+  PIPELINE.learnRefusals.llm(parts, { caller, request }, rules.refused, answer);
+  rules.tellHooks(answer, settlement);
 }
 
 /** Step 8, and what an answer says of the key and of the objects that it made. */
@@ -301,8 +339,8 @@ function conclude(parts: GatewayParts, progress: Progress, { request, route, ans
     {
       answer,
       route,
-      requestBytes: request.body.length,
-      isBillable: request.isBillable,
+      request,
+      usageMax: progress.budget?.usageMax ?? null,
       startedAt: exchange.startedAt,
     },
     parts.prices,

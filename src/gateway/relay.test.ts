@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { once } from 'node:events';
+import { createServer, IncomingMessage, ServerResponse } from 'node:http';
+import { connect, Socket, type AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { createMeter } from '../llm/index.ts';
 import { Refused } from './reasons.ts';
@@ -73,4 +74,59 @@ test('results that the provider broke off after the caller left count for nothin
   relay.fail(new Refused('upstream_truncated', 'gone'), 'truncated');
   const answer = await relay.done;
   assert.deepEqual([answer.outcome, answer.meter], ['truncated', null]);
+});
+
+/** What a caller gets, to the end of the connection, whose answer `relayed` brings. */
+async function answerTo(streamed: boolean, relayed: (relay: Relay) => void): Promise<string> {
+  const server = createServer((_req, res) => {
+    const relay = new Relay({
+      res,
+      requestId: 'req_1',
+      format: {
+        createMeter: (contentType) =>
+          createMeter('openai_chat', { streamed, contentType, isBatchResults: false }),
+        renderStreamError: () => Buffer.from('data: {"error":{}}\n\n'),
+        refuse: () => {},
+      },
+      transform: null,
+      rules: null,
+      streamed,
+      readerIdleMs: 1000,
+      captureMaxBytes: 0,
+      clock: { monotonicMs: () => 0 },
+    });
+    relay.begin({ pause() {}, resume() {}, abort() {} });
+    relayed(relay);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const socket = connect(port, '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+  let text = '';
+  for await (const piece of socket) text += String(piece);
+  server.close();
+  return text;
+}
+
+test('a stream that came with a length and broke off ends with its error inside, not behind it (RFC 9112 section 6.2)', async () => {
+  const event = 'data: {"choices":[]}\n\n';
+  const text = await answerTo(true, (relay) => {
+    relay.head(200, ['content-type', 'text/event-stream', 'content-length', String(event.length)]);
+    relay.data(Buffer.from(event));
+    relay.end();
+  });
+  assert.doesNotMatch(text, /content-length/i);
+  assert.match(text, /transfer-encoding: chunked[^]*data: \{"choices"[^]*data: \{"error"[^]*\r\n0\r\n\r\n$/i);
+});
+
+test('an answer that is no stream keeps its length and its bytes', async () => {
+  const body = '{"id":"1","model":"m","choices":[],"usage":null}';
+  const text = await answerTo(false, (relay) => {
+    relay.head(200, ['content-type', 'application/json', 'content-length', String(body.length)]);
+    relay.data(Buffer.from(body));
+    relay.end();
+  });
+  assert.match(text, new RegExp(`content-length: ${body.length}\r\n`, 'i'));
+  assert.ok(text.endsWith(`\r\n\r\n${body}`));
 });

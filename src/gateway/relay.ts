@@ -62,8 +62,10 @@ export interface AnswerRules {
   readonly headers: readonly string[];
   /** Whether `inspect` is to be asked: else a successful answer passes unread. */
   readonly inspects: boolean;
-  /** Asked once the head of a successful answer is known; null where its format needs none. */
-  inspect(contentType: string | null, isPlain: boolean): Inspection | null;
+  /** Whether an answer with another status than 2xx must be read, too. */
+  readonly inspectsErrors: boolean;
+  /** Asked once the head of an answer is known; null where its format needs none. */
+  inspect(contentType: string | null, isPlain: boolean, status: number): Inspection | null;
   /** Whether the budget lets the stream go on, by what the meter has seen. */
   mayGoOn(meter: Meter): boolean;
   /** The answer is kept whole, whatever the capture mode, for those who are told of it. */
@@ -157,8 +159,10 @@ export class Relay {
     this.#upstreamStatus = status;
     const isSuccess = status < 400;
     const { rules } = this.#options;
-    const isInspected = rules !== null && rules.inspects && status < 300;
-    const keepsLength = (this.#options.transform === null && !isInspected) || !isSuccess;
+    const isInspected = rules !== null && (status < 300 ? rules.inspects : rules.inspectsErrors);
+    // Behind a length no error event could follow: the caller would take it for the next answer.
+    const passes = this.#options.transform === null && !isInspected && !this.#options.streamed;
+    const keepsLength = passes || (!isSuccess && !isInspected);
     const answer = filterAnswerHeaders(rawHeaders, keepsLength);
     this.#contentType = answer.contentType;
     // Compressed though nobody asked for it: passed as it is, since no event of ours can stand within it.
@@ -168,13 +172,13 @@ export class Relay {
     this.#status = status;
     answer.headers.push(...PROXIED_HEADERS, 'x-postern-request-id', this.#options.requestId);
     if (rules !== null) answer.headers.push(...rules.headers);
-    if (isInspected) this.#inspection = rules.inspect(answer.contentType, isPlain);
+    if (isInspected) this.#inspection = rules.inspect(answer.contentType, isPlain, status);
     if (this.#inspection?.isWhole === true) {
       this.#heldHead = answer.headers;
       this.#stopAtFault(this.#inspection);
       return;
     }
-    this.#writer.head(status, answer.headers, keepsLength && answer.contentLength !== null);
+    this.#writer.head(status, answer.headers, keepsLength ? answer.contentLength : null);
   }
 
   /** Bytes of the answer. */
@@ -252,22 +256,22 @@ export class Relay {
 
   #finish(): void {
     const inspection = this.#inspection;
-    if (inspection !== null) {
-      const rest = inspection.finish();
-      if (this.#stopAtFault(inspection)) return;
-      if (this.#heldHead !== null) {
-        const head = [...this.#heldHead, 'content-length', String(rest.length)];
-        this.#writer.head(this.#status, head, true);
-      }
-      if (rest.length > 0) this.#write(rest);
-    }
+    const rest = inspection?.finish() ?? EMPTY;
+    if (inspection !== null && this.#stopAtFault(inspection)) return;
     const meter = this.#meter?.finish() ?? null;
-    if (this.#isEventStream && meter !== null && !meter.complete && meter.error === null) {
+    const isTruncated = this.#isEventStream && meter !== null && !meter.complete && meter.error === null;
+    if (this.#heldHead !== null) {
+      // What is told of a truncation follows what came, and has no part in a length.
+      const length = isTruncated ? [] : ['content-length', String(rest.length)];
+      this.#writer.head(this.#status, [...this.#heldHead, ...length], isTruncated ? null : rest.length);
+    }
+    if (rest.length > 0) this.#write(rest);
+    if (isTruncated) {
       const refused = new Refused('upstream_truncated', 'the stream of the provider ended before its end');
       this.#options.res.end(this.#options.format.renderStreamError(refused));
       return this.#settle('truncated', refused.code, meter);
     }
-    this.#options.res.end();
+    this.#writer.end();
     const isError = this.#upstreamStatus >= 400 || (meter !== null && meter.error !== null);
     this.#settle(isError ? 'upstream_error' : 'ok', null, meter);
   }

@@ -4,9 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import http from 'node:http';
 import { test } from 'node:test';
 import { showPresence } from './administration.ts';
 import { eventually } from './ask.ts';
+import type { Postern } from './harness.ts';
 import { asOtherUser, MAY_BE_OTHER } from './other-user.ts';
 import {
   approvals,
@@ -371,3 +373,63 @@ test('approvals: an agent that is denied is not asked about under another name',
   }
   assert.equal((await approvals(scene.postern)).length, 0);
 });
+
+test('approvals: whoever decides sees what was asked before, unless prompts of the caller are not kept (issue 3, Approvals)', async (t) => {
+  const shown = async (capture: string) => {
+    const scene = await startHeldScene(t, { capability: { capture } });
+    await askModel(scene, { stream: false });
+    const { id } = await pendingOne(scene.postern);
+    const reply = await scene.postern.call(`/api/v1/approvals/${id}`, { headers: OPERATOR });
+    assert.equal(reply.status, 200, reply.text);
+    return reply.json();
+  };
+  const full = await shown('full');
+  assert.equal(full['excerpt'], 'list the files');
+  assert.equal(full['excerpt_withheld'], null);
+  assert.equal(full['arguments'], '{"command":"ls","timeout":5}');
+  for (const capture of ['metadata', 'none']) {
+    const withheld = await shown(capture);
+    assert.equal(withheld['excerpt'], null);
+    assert.match(String(withheld['excerpt_withheld']), new RegExp(`not kept \\(capture: ${capture}\\)`));
+    assert.equal(withheld['arguments'], '{"command":"ls","timeout":5}', 'what would run is what is decided');
+  }
+});
+
+test('approvals: a caller that leaves frees its place among the held calls', async (t) => {
+  const scene = await startHeldScene(t);
+  const { postern, script } = scene;
+  const left: http.ClientRequest[] = [];
+  for (let i = 0; i < 16; i += 1) {
+    script.arguments = [`{"command":"held ${i}"}`];
+    left.push(startAndForget(postern));
+    await eventually(
+      async () => ((await approvals(postern, 'pending')).length === i + 1 ? true : null),
+      `${i + 1} calls are held`,
+    );
+  }
+  script.arguments = ['{"command":"one more"}'];
+  assert.match((await askModel(scene)).text, /too many calls wait/);
+  for (const request of left) request.destroy();
+  await eventually(
+    async () => ((await approvals(postern, 'pending')).length === 0 ? true : null),
+    'their questions end with them',
+  );
+  const held = askModel(scene);
+  await approve(postern, (await pendingOne(postern)).id);
+  assert.equal(callsIn(await held), 1);
+});
+
+/** A streamed call of `Bash` whose caller can be made to leave. */
+function startAndForget({ url }: Postern): http.ClientRequest {
+  const request = http.request(`${url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    agent: false,
+  });
+  request.on('error', () => undefined);
+  request.on('response', (response) => response.resume().on('error', () => undefined));
+  const tools = [{ type: 'function', function: { name: 'Bash', parameters: { type: 'object' } } }];
+  const messages = [{ role: 'user', content: 'list the files' }];
+  request.end(JSON.stringify({ model: 'gpt-fake', messages, tools, stream: true }));
+  return request;
+}

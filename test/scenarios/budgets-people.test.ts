@@ -169,6 +169,8 @@ test('asking for more: approved by another it refills once, over restarts, and i
   assert.equal((await alice.call('/api/v1/approvals', { ...question, amount: 3 })).status, 400);
   const asked = await alice.call('/api/v1/approvals', question);
   assert.equal(asked.status, 202, asked.text);
+  const { unit, amount_text: amountText } = asked.json();
+  assert.deepEqual([unit, amountText], ['requests', '1 request']);
   const id = String(asked.json()['id']);
   const decision = `/api/v1/approvals/${id}/decision`;
   assert.equal((await alice.call(decision, { verdict: 'approve' })).status, 403);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { documentFor, PROVIDER_ENV, startScene } from './fake-providers.ts';
 import { startPostern, type Postern } from './harness.ts';
+import { startRawUpstream } from './raw-upstream.ts';
 import { startFakeUpstream } from '../upstream/index.ts';
 
 /** The fake's models have no price of their own. */
@@ -157,4 +158,32 @@ test('budgets: concurrency counts what is open, and comes back', async (t) => {
     [200, 200, 429, 429, 429],
   );
   assert.equal((await post(postern, '/v1/chat/completions', CHAT)).status, 200);
+});
+
+test('budgets: a request that a provider had and never answered is charged for its input; one that it never had is not', async (t) => {
+  const raw = await startRawUpstream(t);
+  const spentAt = async (url: string) => {
+    const postern = await startPostern(t, {
+      document: documentFor(url, {
+        more: {
+          quotas: { tokens: { unit: 'tokens', capacity: 100_000, window: 'month' } },
+          routing: { retries: 0 },
+        },
+        capability: { quotas: [{ bucket: 'tokens' }] },
+      }),
+      env: PROVIDER_ENV,
+      flags: { allowUpstream: '127.0.0.0/8' },
+    });
+    const reply = await post(postern, '/v1/chat/completions', CHAT);
+    assert.equal(reply.status, 502, reply.text);
+    const [row] = await postern.requests(1);
+    const listed = (await postern.call('/api/v1/budgets')).json()['items'] as Record<string, unknown>[];
+    return { row, spent: 100_000 - Number(listed[0]?.['remaining']) };
+  };
+  const had = await spentAt(raw.url);
+  assert.ok(had.spent > 0 && had.spent < 1_000, `${had.spent} tokens`);
+  assert.equal(had.row?.['estimated'], true);
+  const closed = await spentAt('http://127.0.0.1:1');
+  assert.equal(closed.spent, 0);
+  assert.equal(closed.row?.['estimated'], false);
 });

@@ -375,3 +375,49 @@ function meteredAs(row: Record<string, unknown>): string {
   const mode = format === 'openai_chat' ? '' : `${row['streamed'] === true ? 'streamed' : 'whole'} `;
   return `${format} ${mode}${input} ${output}`;
 }
+
+test('clouds: a credential that cannot be minted is no end: the next target is asked (issue 3, Routing)', async (t) => {
+  const cloud = await startFakeCloud();
+  t.after(() => cloud.close());
+  const keyfile = (key: string): string => `keyfile::${Buffer.from(key).toString('base64')}`;
+  const unreachable = {
+    ...(JSON.parse(cloud.serviceAccountKey) as object),
+    token_uri: 'http://127.0.0.1:1/token',
+  };
+  const document = documentFor(cloud.origin);
+  const providers = document['providers'] as Record<string, object>;
+  const vertex = { ...providers['vertex'], models: ['gemini-2.5-pro'] };
+  const postern = await startPostern(t, {
+    document: {
+      ...document,
+      providers: {
+        unreachable: { ...vertex, apikey: 'env:UNREACHABLE_KEY' },
+        malformed: { ...vertex, apikey: 'env:MALFORMED_KEY' },
+        vertex,
+      },
+      routing: {
+        models: {
+          smart: { targets: ['unreachable', 'malformed', 'vertex'].map((id) => `${id}/gemini-2.5-pro`) },
+          none: { targets: ['unreachable', 'malformed'].map((id) => `${id}/gemini-2.5-pro`) },
+        },
+      },
+    },
+    env: {
+      FAKE_GOOGLE_KEY: keyfile(cloud.serviceAccountKey),
+      UNREACHABLE_KEY: keyfile(JSON.stringify(unreachable)),
+      MALFORMED_KEY: keyfile('{}'),
+    },
+    flags: { allowUpstream: '127.0.0.0/8' },
+  });
+  const ask = (model: string) =>
+    postern.call(`/v1beta1/publishers/google/models/${model}:generateContent`, {
+      body: { contents: [{ role: 'user', parts: [{ text: 'hi' }] }] },
+    });
+  const answer = await ask('smart');
+  assert.equal(answer.status, 200, answer.text);
+  assert.match(answer.text, /vertex:gemini-2\.5-pro/);
+  const [row] = await postern.requests(1);
+  assert.equal(row?.['provider'], 'vertex');
+  const alone = await ask('none');
+  assert.equal(alone.headers['x-postern-reason'], 'credential_failed', alone.text);
+});

@@ -13,8 +13,10 @@ import {
   showPresence,
   startClaimedScene,
 } from './administration.ts';
+import { openAnswer } from './ask.ts';
 import { documentFor, PROVIDER_ENV, startScene } from './fake-providers.ts';
 import { startPostern, type Postern, type Reply } from './harness.ts';
+import { OPERATOR } from './held-calls.ts';
 
 const APERTURE_DOCUMENT = readFileSync(
   new URL('../corpus/documents/aperture-full.hujson', import.meta.url),
@@ -83,6 +85,22 @@ test('a watched file: a good one is loaded at once, a bad one changes nothing an
   await until('the healed file', () => mayUse(postern, 'gpt-5'));
   await until('readiness', async () => (await postern.call('/readyz')).status === 200);
   assert.equal((await postern.call('/api/v1/config')).json()['error'], null);
+});
+
+test('live events say that another document is in force, and that a newer one could not be', async (t) => {
+  const { postern, upstream } = await startScene(t);
+  const live = await openAnswer(postern.url, { path: '/api/v1/events', headers: OPERATOR });
+  t.after(() => live.body.destroy());
+  let seen = '';
+  live.body.setEncoding('utf8').on('data', (chunk: string) => (seen += chunk));
+  writeFileSync(
+    postern.documentFile,
+    JSON.stringify(documentFor(upstream.url, { capability: { models: 'openai/*' } })),
+  );
+  await until('config.changed', () => Promise.resolve(seen.includes('event: config.changed')));
+  assert.ok(!seen.includes('event: config.failed'));
+  writeFileSync(postern.documentFile, '{ "grants": [');
+  await until('config.failed', () => Promise.resolve(seen.includes('event: config.failed')));
 });
 
 test('a document that a file owns is written by nobody else: 409 config_is_file', async (t) => {

@@ -216,3 +216,82 @@ test('tools: a refused call of a stored response stays refused over a restart, a
   });
   assert.equal(next.status, 200, next.text);
 });
+
+test('tools: the turn right after a restart brings the results of calls that were refused before it (issue 3, Proof)', async (t) => {
+  const upstream = await startFakeUpstream({ pairing: true });
+  t.after(() => upstream.close());
+  const stateDir = mkdtempSync(join(tmpdir(), 'postern-turns-'));
+  t.after(() => rmSync(stateDir, { recursive: true, force: true }));
+  const options = {
+    document: documentFor(upstream.url, { more: { tools: [{ tools: ['weather'], action: 'deny' }] } }),
+    env: PROVIDER_ENV,
+    flags: { allowUpstream: '127.0.0.0/8' },
+    stateDir,
+  };
+  const tools = [{ type: 'function', name: 'weather', parameters: { type: 'object' } }];
+  for (const stream of [false, true]) {
+    const first = await startPostern(t, options);
+    const made = await first.call('/v1/responses', {
+      body: { model: 'gpt-fake--tool-call', input: 'x', tools, stream },
+    });
+    assert.equal(made.status, 200, made.text);
+    const id = /"(resp_[^"]+)"/.exec(made.text)?.[1] ?? assert.fail(made.text);
+    await first.stop();
+    const second = await startPostern(t, options);
+    const next = await second.call('/v1/responses', {
+      body: { model: 'gpt-fake', input: 'go on', previous_response_id: id, tools, stream },
+    });
+    assert.equal(next.status, 200, next.text);
+    const sent = upstream.requests.at(-1)?.body.toString() ?? '';
+    assert.match(sent, /function_call_output/);
+    await second.stop();
+  }
+});
+
+test('approvals: a call that was approved once and stored reads the same after a restart, and runs no second time', async (t) => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'postern-replay-'));
+  t.after(() => rmSync(stateDir, { recursive: true, force: true }));
+  const scene = await startHeldScene(t, { stateDir });
+  const tools = [{ type: 'function', name: 'Bash', parameters: { type: 'object' } }];
+  const respond = (postern: Postern) =>
+    postern.call('/v1/responses', { body: { model: 'gpt-fake', input: 'list the files', tools } });
+  assert.match((await respond(scene.postern)).text, /waits for approval/);
+  await approve(scene.postern, (await pendingOne(scene.postern)).id);
+  const passed = await respond(scene.postern);
+  assert.match(passed.text, /"type":\s*"function_call"/);
+  const id = String(passed.json()['id']);
+  await scene.postern.stop();
+  const postern = await startPostern(t, scene.options);
+  const shown = await postern.call(`/v1/responses/${id}`);
+  assert.match(shown.text, /"type":\s*"function_call"/, shown.text);
+  assert.doesNotMatch((await respond(postern)).text, /"type":\s*"function_call"/, 'a new call is asked anew');
+});
+
+test('guardrails: placeholders of a conversation that the provider keeps are restored after a restart', async (t) => {
+  const upstream = await startFakeUpstream();
+  t.after(() => upstream.close());
+  const stateDir = mkdtempSync(join(tmpdir(), 'postern-placeholders-'));
+  t.after(() => rmSync(stateDir, { recursive: true, force: true }));
+  const options = {
+    document: documentFor(upstream.url, {
+      more: { guardrails: { mail: { detect: ['email'], action: 'redact' } } },
+      capability: { guardrails: ['mail'] },
+    }),
+    env: PROVIDER_ENV,
+    flags: { allowUpstream: '127.0.0.0/8' },
+    stateDir,
+  };
+  const respond = (postern: Postern, model: string, input: string, more: object = {}) =>
+    postern.call('/v1/responses', { body: { model, input, ...more } });
+  const first = await startPostern(t, options);
+  await respond(first, 'gpt-fake', 'write to someone@example.com');
+  await respond(first, 'gpt-fake', 'write to another@example.com', { store: false });
+  const [kept = '', dropped = ''] = upstream.requests.map(
+    ({ body }) => /<EMAIL_[0-9a-f]{12}>/.exec(body.toString())?.[0] ?? '',
+  );
+  await first.stop();
+  const second = await startPostern(t, options);
+  const answer = await respond(second, 'postern/echo', `say ${kept} and ${dropped}`);
+  assert.match(answer.text, /someone@example\.com/);
+  assert.ok(answer.text.includes(dropped), 'what the provider does not keep is not kept here either');
+});

@@ -1,8 +1,10 @@
 /** Guardrails through a whole Postern: what goes out, what comes back, and what is kept of it. */
 import assert from 'node:assert/strict';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { startScene } from './fake-providers.ts';
-import type { Postern } from './harness.ts';
+import { documentFor, PROVIDER_ENV, startScene } from './fake-providers.ts';
+import { startPostern, type Postern } from './harness.ts';
 
 const MAIL = 'someone@example.com';
 
@@ -175,4 +177,46 @@ test('tools: one that the provider runs is taken out of the list where policy re
   const [row] = await postern.requests(1);
   assert.ok(row);
   assert.deepEqual((row['decisions'] as object[]).length, 1);
+});
+
+test('guardrails: errors of a provider are read like its answers: originals come back, and what is blocked stays away', async (t) => {
+  const server = http.createServer((req, res) => {
+    const chunks: Buffer[] = [];
+    req.on('data', (chunk: Buffer) => chunks.push(chunk));
+    req.on('end', () => {
+      const body = JSON.stringify({ error: { message: `cannot take ${Buffer.concat(chunks).toString()}` } });
+      res.writeHead(400, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
+      res.end(body);
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const document = documentFor(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+    more: {
+      guardrails: {
+        mail: { detect: ['email'], action: 'redact' },
+        word: { patterns: [{ name: 'word', pattern: 'forbidden' }], on: ['answer'], action: 'block' },
+      },
+    },
+    capability: { guardrails: ['mail', 'word'] },
+  });
+  const postern = await startPostern(t, {
+    document,
+    env: PROVIDER_ENV,
+    flags: { allowUpstream: '127.0.0.0/8' },
+  });
+  for (const surface of SURFACES) {
+    for (const streamed of [false, true]) {
+      const echoed = await ask(postern, surface, surface.fake, `write to ${MAIL}`, streamed);
+      assert.equal(echoed.status, 400, echoed.text);
+      assert.match(echoed.text, /someone@example\.com/);
+      assert.doesNotMatch(echoed.text, /<EMAIL_/);
+      const blocked = await ask(postern, surface, surface.fake, 'the forbidden word', streamed);
+      assert.equal(blocked.status, 403, blocked.text);
+      assert.equal(blocked.headers['x-postern-reason'], 'content_blocked');
+    }
+  }
 });

@@ -29,15 +29,21 @@ export interface HeldOptions {
   /** Members of `approvals.default`. */
   readonly entry?: object;
   readonly more?: object;
+  /** Members of the capability of whoever runs the tests. */
+  readonly capability?: Readonly<Record<string, unknown>>;
   readonly stateDir?: string;
 }
 
 const USE = { role: 'user', models: '**' };
 
 /** The document; a test that changes it passes other rules. */
-export function heldDocument(url: string, { entry = {}, more = {} }: HeldOptions): Record<string, unknown> {
+export function heldDocument(
+  url: string,
+  { entry = {}, more = {}, capability = {} }: HeldOptions,
+): Record<string, unknown> {
   const document = documentFor(url, {
     more: { tools: [{ tools: ['Bash'], action: 'ask' }], approvals: { default: entry }, ...more },
+    capability,
   });
   const grants = document['grants'] as object[];
   const cap = (...capabilities: object[]) => ({ 'postern.dev/cap/gateway': capabilities });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import { eventually } from './ask.ts';
 import { documentFor, PROVIDER_ENV } from './fake-providers.ts';
 import { startPostern, type Ending, type Postern } from './harness.ts';
 import { startFakeUpstream, type FakeUpstream } from '../upstream/index.ts';
@@ -203,6 +204,146 @@ test('hooks: one that hangs or lies about a call follows its fail policy in the 
       const answer = await chat(postern, { model: 'gpt-fake--tool-call', tools: TOOLS, stream });
       assert.equal(answer.status, 200, answer.text);
       assert.doesNotMatch(answer.text, /"tool_calls":/, `${url} ${stream}`);
+    }
+  }
+});
+
+test('hooks: what one rewrites stays where another asks: the person sees it, and it runs', async (t) => {
+  const rewriting = await startHook(t, () => ({ action: 'rewrite', params: { path: 'CHANGED.md' } }));
+  const asking = await startHook(t, () => ({ action: 'ask', message: 'is this file yours?' }));
+  const upstream = await startFakeUpstream();
+  t.after(() => upstream.close());
+  const token = 'break-glass-token-of-this-test-0123456789';
+  const hook = (url: string, preference: number) => ({ url, apikey: 'env:HOOK_KEY', preference });
+  const use = (name: string) => ({ name, events: ['tool_call'] });
+  for (const [first, second] of [
+    [rewriting.url, asking.url],
+    [asking.url, rewriting.url],
+  ] as const) {
+    const postern = await startPostern(t, {
+      document: documentFor(upstream.url, {
+        more: { hooks: { first: hook(first, 2), second: hook(second, 1) } },
+        capability: { send_hooks: [use('first'), use('second')] },
+      }),
+      env: { ...PROVIDER_ENV, HOOK_KEY: 'hook-key', POSTERN_ADMIN_TOKEN: token },
+      flags: { allowUpstream: '127.0.0.0/8' },
+    });
+    const asked = await chat(postern, { model: 'gpt-fake--tool-call', tools: TOOLS });
+    const id = /apr_[0-9a-z]+/.exec(asked.text)?.[0] ?? assert.fail(asked.text);
+    const headers = { authorization: `Bearer ${token}` };
+    const shown = (await postern.call(`/api/v1/approvals/${id}`, { headers })).json();
+    assert.equal(shown['arguments'], '{"path":"CHANGED.md"}');
+    assert.equal(shown['note'], 'is this file yours?');
+    assert.match(String(shown['rule']), /^hook:/);
+    const body = { verdict: 'approve' };
+    assert.equal((await postern.call(`/api/v1/approvals/${id}/decision`, { body, headers })).status, 200);
+    const passed = await chat(postern, { model: 'gpt-fake--tool-call', tools: TOOLS });
+    assert.match(passed.text, /CHANGED\.md/);
+  }
+});
+
+test('hooks: those that are told afterwards get placeholders, unless the document gives them the values', async (t) => {
+  for (const [values, shown] of [
+    [undefined, false],
+    ['original', true],
+  ] as const) {
+    const hook = await startHook(t, () => ({}));
+    const upstream = await startFakeUpstream();
+    t.after(() => upstream.close());
+    const send = ['request_body', 'response_body', 'raw_responses', 'tools'];
+    const postern = await startPostern(t, {
+      document: documentFor(upstream.url, {
+        more: {
+          hooks: {
+            guard: { url: hook.url, apikey: 'env:HOOK_KEY', ...(values === undefined ? {} : { values }) },
+          },
+          guardrails: { mail: { detect: ['email'], action: 'redact' } },
+        },
+        capability: {
+          guardrails: ['mail'],
+          send_hooks: [{ name: 'guard', events: ['entire_request'], send }],
+        },
+      }),
+      env: { ...PROVIDER_ENV, HOOK_KEY: 'hook-key' },
+      flags: { allowUpstream: '127.0.0.0/8' },
+    });
+    for (const stream of [false, true]) {
+      const messages = [{ role: 'user', content: 'write to someone@example.com' }];
+      const answer = await chat(postern, { model: 'postern/echo', messages, stream });
+      assert.equal(answer.status, 200);
+      const count = stream ? 2 : 1;
+      await eventually(() => (hook.heard.length === count ? true : null), 'the hook is told');
+      const told = JSON.stringify(hook.heard[count - 1]?.body);
+      assert.match(told, stream ? /chat\.completion\.chunk/ : /chat\.completion/);
+      assert.match(told, /<EMAIL_/, 'the request went out redacted');
+      assert.equal(
+        told.replaceAll(/"\}.{1,300}?"content":"/g, '').includes('someone@example.com'),
+        shown,
+        told,
+      );
+    }
+  }
+});
+
+test('hooks: the whole answer is told of a stream too, put together as its format writes it (issue 3)', async (t) => {
+  const hook = await startHook(t, () => ({}));
+  const send = ['response_body'];
+  const { postern } = await scene(t, hook.url, ['entire_request'], {}, send);
+  const bodies: unknown[] = [];
+  for (const stream of [false, true]) {
+    assert.equal((await chat(postern, { model: 'gpt-fake--tool-call', tools: TOOLS, stream })).status, 200);
+    const count = stream ? 2 : 1;
+    await eventually(() => (hook.heard.length === count ? true : null), 'the hook is told');
+    bodies.push(hook.heard[count - 1]?.body['response_body']);
+  }
+  // Ids are made anew by the provider; a stream says nothing of members that are null.
+  const [whole, streamed] = bodies.map((body) => {
+    const text = JSON.stringify(body).replaceAll(/"(?:logprobs|refusal)":null,?/g, '');
+    return JSON.parse(text.replaceAll(/"(?:call_|chatcmpl-?)\w+"/g, '"id"')) as Record<string, unknown>;
+  });
+  assert.deepEqual(streamed?.['choices'], whole?.['choices']);
+  for (const member of ['id', 'object', 'model']) assert.equal(streamed?.[member], whole?.[member]);
+});
+
+test('hooks: tool_call hooks get placeholders where guardrails redact, and what they write gets the values back', async (t) => {
+  for (const [values, shown] of [
+    [undefined, false],
+    ['original', true],
+  ] as const) {
+    const hook = await startHook(t, ({ body }) => {
+      const { params } = body['tool_call'] as { readonly params: { readonly to?: string } };
+      return { action: 'rewrite', params: { ...params, checked: `for ${params.to ?? ''}` } };
+    });
+    const upstream = await startFakeUpstream();
+    t.after(() => upstream.close());
+    const postern = await startPostern(t, {
+      document: documentFor(upstream.url, {
+        more: {
+          hooks: {
+            guard: { url: hook.url, apikey: 'env:HOOK_KEY', ...(values === undefined ? {} : { values }) },
+          },
+          guardrails: { mail: { detect: ['email'], action: 'redact' } },
+        },
+        capability: {
+          guardrails: ['mail'],
+          send_hooks: [{ name: 'guard', events: ['tool_call'], send: ['request_body'] }],
+        },
+      }),
+      env: { ...PROVIDER_ENV, HOOK_KEY: 'hook-key' },
+      flags: { allowUpstream: '127.0.0.0/8' },
+    });
+    const parameters = { type: 'object', properties: { to: { type: 'string' } }, required: ['to'] };
+    const tools = [{ type: 'function', function: { name: 'mail', parameters } }];
+    for (const stream of [false, true]) {
+      const messages = [{ role: 'user', content: 'call mail {"to":"someone@example.com"}' }];
+      const answer = await chat(postern, { model: 'postern/echo', messages, tools, stream });
+      assert.equal(answer.status, 200);
+      const heard = hook.heard.at(-1) ?? assert.fail('the hook was not asked');
+      const { to } = (heard.body['tool_call'] as { params: { to: string } }).params;
+      assert.equal(to.includes('someone@example.com'), shown, to);
+      assert.match(to, shown ? /@/ : /^<EMAIL_/);
+      assert.match(answer.text, /for someone@example\.com/, 'the caller gets the value');
+      assert.match(JSON.stringify(heard.body['request_body']), /<EMAIL_/);
     }
   }
 });

@@ -90,6 +90,66 @@ test('cache: errors, cut streams and declined answers are not kept', async (t) =
   assert.equal((await ask(scene, { stream: false })).headers['x-postern-cache'], 'hit');
 });
 
+test('cache: callers whose texts are redacted share nothing: a placeholder never answers another one', async (t) => {
+  const scene = await startScene(t, {
+    capability: { cache: { scope: 'tailnet', ttl: '1h' }, guardrails: ['mail'] },
+    more: { guardrails: { mail: { detect: ['email'], action: 'redact' } } },
+  });
+  for (const address of ['one@example.com', 'two@example.com', 'one@example.com']) {
+    const reply = await ask(scene, { messages: [{ role: 'user', content: `write to ${address}` }] });
+    assert.equal(reply.headers['x-postern-cache'], undefined);
+  }
+  const bodies = scene.upstream.requests.map(({ body }) => body.toString());
+  assert.equal(bodies.length, 3, 'each was asked of the provider');
+  assert.ok(bodies.every((body) => /<EMAIL_/.test(body)));
+  assert.equal(new Set(bodies).size, 2, 'another value is another question');
+});
+
+test('cache: headers that change an answer are part of the question: betas, versions, idempotency keys', async (t) => {
+  const scene = await startScene(t, { capability: CACHE });
+  const question = { model: 'claude-fake', max_tokens: 50, messages: [{ role: 'user', content: 'hello' }] };
+  const messages = (headers: Record<string, string>): Promise<Reply> =>
+    scene.postern.call('/v1/messages', {
+      body: question,
+      headers: { 'anthropic-version': '2023-06-01', ...headers },
+    });
+  const sets: readonly Record<string, string>[] = [
+    {},
+    { 'anthropic-beta': 'context-1m-2025-08-07' },
+    { 'anthropic-beta': 'context-1m-2025-08-07,another-2025-01-01' },
+    { 'anthropic-version': '2023-01-01' },
+    { 'idempotency-key': 'k1' },
+  ];
+  for (const [index, found] of (['miss', 'hit'] as const).entries()) {
+    for (const headers of sets) {
+      const reply = await messages(headers);
+      assert.equal(reply.status, 200, reply.text);
+      assert.equal(reply.headers['x-postern-cache'], found, `${index} ${JSON.stringify(headers)}`);
+    }
+  }
+  assert.equal(scene.upstream.requests.length, sets.length);
+  assert.equal((await messages({ 'user-agent': 'another program' })).headers['x-postern-cache'], 'hit');
+});
+
+test('cache: an answer that policy stops is not kept, streamed or not', async (t) => {
+  const scene = await startScene(t, {
+    capability: { ...CACHE, guardrails: ['word'] },
+    more: {
+      guardrails: {
+        word: { patterns: [{ name: 'any', pattern: '[a-z]{3}' }], action: 'block', on: ['answer'] },
+      },
+    },
+  });
+  for (const stream of [false, true]) {
+    for (let i = 0; i < 2; i += 1) {
+      const reply = await ask(scene, { stream });
+      assert.match(reply.text, /content_blocked|guardrail|policy/i, reply.text);
+      assert.notEqual(reply.headers['x-postern-cache'], 'hit');
+    }
+  }
+  assert.equal(scene.upstream.requests.length, 4);
+});
+
 test('cache: requests with tools are never kept', async (t) => {
   const scene = await startScene(t, { capability: CACHE });
   const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }];

@@ -205,6 +205,29 @@ test('retries: a strict budget is not overrun: what may have been charged is not
   assert.equal(two.requests.length, 1);
 });
 
+test('retries: an attempt that its provider may have worked on is charged by estimate beside the one that answered (design 0006, point 10)', async (t) => {
+  const { one, two, postern } = await pair(t, {
+    settings: { timeouts: { firstByteMs: 1000 } },
+    more: { quotas: { tokens: { unit: 'tokens', capacity: 100_000, reserve: 'none' } } },
+    capability: { quotas: [{ bucket: 'tokens' }] },
+  });
+  const messages = [{ role: 'user', content: 'x'.repeat(4_000) }];
+  const left = (reply: Reply): number =>
+    Number(/tokens=(\d+)/.exec(String(reply.headers['x-postern-budget-remaining']))?.[1]);
+  const plain = await ask(postern, { messages });
+  const before = left(await ask(postern));
+  one.script('hang-before-headers');
+  const reply = await ask(postern, { messages });
+  assert.equal(reply.status, 200, reply.text);
+  assert.equal(two.requests.length, 1);
+  const row = (await postern.requests(3)).find(({ provider }) => provider === 'two');
+  assert.equal(row?.['estimated'], true, JSON.stringify(row));
+  const after = left(await ask(postern));
+  // What such a request costs when one attempt answers it; the charge is its bytes by four.
+  const usual = left(plain) - before;
+  assert.ok(before - after >= usual + 1_000, `${before - after} tokens, ${usual} without the charge`);
+});
+
 test('retries: a request counts once, however many attempts it took', async (t) => {
   const { one, postern } = await pair(t, {
     more: { quotas: { rpm: { unit: 'requests', capacity: 2 } } },

@@ -178,3 +178,22 @@ test('tools: a surface whose calls cannot be checked is refused to a caller unde
   assert.equal(batch.status, 403, batch.text);
   assert.equal(batch.headers['x-postern-reason'], 'surface_not_governed');
 });
+
+test('tools: a call by a name of more than 512 characters is refused under any rule, and says why; 512 are judged', async (t) => {
+  const { postern } = await startScene(t, { more: { tools: [{ tools: ['*'], action: 'allow' }] } });
+  for (const stream of [false, true]) {
+    for (const [length, isRefused] of [
+      [512, false],
+      [513, true],
+    ] as const) {
+      const name = 'w'.repeat(length);
+      const tools = [{ type: 'function', function: { name, parameters: PARAMETERS } }];
+      const messages = [{ role: 'user', content: 'weather?' }];
+      const body = { model: 'gpt-fake--tool-call', messages, tools, stream };
+      const reply = await postern.call('/v1/chat/completions', { body });
+      assert.equal(reply.status, 200, reply.text);
+      assert.equal(reply.text.includes(name), !isRefused);
+      if (isRefused) assert.match(reply.text, /its name has more than 512 characters/);
+    }
+  }
+});

@@ -1,5 +1,6 @@
 /** Callers of one format on a provider of another, through the official SDKs (docs/routing.md). */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import Anthropic, { RateLimitError } from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
@@ -189,6 +190,35 @@ test('GET /v1/models names the formats that are translated', async (t) => {
   const { postern } = await startScene(t);
   const reply = await postern.call('/v1/models');
   assert.match(reply.text, /anthropic_messages/);
+});
+
+test('translation: explain and simulations say what routing does (issue 3, Policy as code)', async (t) => {
+  const operator = { authorization: 'Bearer break-glass-token-of-this-test-0123456789' };
+  const options = { env: { POSTERN_ADMIN_TOKEN: 'break-glass-token-of-this-test-0123456789' } };
+  const { postern } = await startScene(t, options);
+  const question = { model: 'gpt-fake', format: 'anthropic_messages' };
+  const explained = await postern.call('/api/v1/explain', { body: question });
+  assert.equal(explained.json()['reason'], 'allowed', explained.text);
+  const reply = await postern.call('/v1/messages', {
+    body: { model: 'gpt-fake', max_tokens: 64, messages: HELLO },
+    headers: { 'anthropic-version': '2023-06-01' },
+  });
+  assert.equal(reply.status, 200);
+  await postern.requests(1);
+  const text = readFileSync(postern.documentFile, 'utf8');
+  const simulated = async (draft: object): Promise<Record<string, Record<string, unknown>>> => {
+    const answer = await postern.call('/api/v1/simulate', {
+      body: { draft: JSON.stringify(draft) },
+      headers: operator,
+    });
+    assert.equal(answer.status, 200, answer.text);
+    return answer.json()['report'] as Record<string, Record<string, unknown>>;
+  };
+  const document = JSON.parse(text) as object;
+  const same = await simulated(document);
+  assert.deepEqual([same['before']?.['denied'], same['after']?.['denied']], [0, 0], JSON.stringify(same));
+  const without = await simulated({ ...document, routing: { translate: false } });
+  assert.deepEqual([without['before']?.['denied'], without['after']?.['denied']], [0, 1]);
 });
 
 function textOf({ content }: Anthropic.Message): string {

@@ -92,5 +92,7 @@ export interface Documents {
   reload(): Promise<void>;
   /** Called with each new policy that comes into force; returns the function that ends the subscription. */
   onChange(listener: (policy: PolicySnapshot) => void): () => void;
+  /** Called when a newer text could not come into force; returns the function that ends the subscription. */
+  onFault(listener: (fault: DocumentFault) => void): () => void;
   close(): void;
 }

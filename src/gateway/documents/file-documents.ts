@@ -157,6 +157,10 @@ export class FileDocuments implements Documents {
     return this.#inForce.onChange(listener);
   }
 
+  onFault(listener: (fault: DocumentFault) => void): () => void {
+    return this.#inForce.onFault(listener);
+  }
+
   close(): void {
     this.#closed = true;
     this.#stopWatch();

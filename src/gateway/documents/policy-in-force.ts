@@ -18,6 +18,7 @@ import {
   type StoredGrantView,
   type TestFailure,
 } from '../../policy/index.ts';
+import { translatedFormatOf } from '../routing/translation-format.ts';
 import type { DocumentFault } from './documents.ts';
 
 export interface InForceOptions {
@@ -41,6 +42,7 @@ export class PolicyInForce {
   readonly #options: InForceOptions;
   readonly #source: 'file' | 'api';
   readonly #listeners = new Set<(policy: PolicySnapshot) => void>();
+  readonly #faultListeners = new Set<(fault: DocumentFault) => void>();
   #document: GatewayDocument = emptyDocument();
   #text = '';
   #problems: readonly Problem[] = [];
@@ -100,6 +102,7 @@ export class PolicyInForce {
   /** Notes that the newest text is not in force. */
   fail(message: string, problems: readonly Problem[]): void {
     this.#fault = { at: this.#options.clock.now(), message, problems };
+    this.#tell(this.#faultListeners, this.#fault);
   }
 
   onChange(listener: (policy: PolicySnapshot) => void): () => void {
@@ -107,12 +110,21 @@ export class PolicyInForce {
     return () => this.#listeners.delete(listener);
   }
 
+  onFault(listener: (fault: DocumentFault) => void): () => void {
+    this.#faultListeners.add(listener);
+    return () => this.#faultListeners.delete(listener);
+  }
+
   #replace(snapshot: PolicySnapshot): void {
     if (snapshot.version === this.#snapshot.version) return;
     this.#snapshot = snapshot;
-    for (const listener of this.#listeners) {
+    this.#tell(this.#listeners, snapshot);
+  }
+
+  #tell<News>(listeners: ReadonlySet<(news: News) => void>, news: News): void {
+    for (const listener of listeners) {
       try {
-        listener(snapshot);
+        listener(news);
       } catch (error) {
         this.#options.logger.error('a listener of policy changes failed', { error: describeError(error) });
       }
@@ -128,6 +140,7 @@ export class PolicyInForce {
       storedGrants,
       tailnet,
       version: sha256Hex(JSON.stringify([text, found, storedGrants])).slice(0, 16),
+      translateTo: translatedFormatOf,
       ...(knownModels === undefined ? {} : { knownModels }),
       ...(built === undefined ? {} : { built }),
     });

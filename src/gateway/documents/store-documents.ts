@@ -153,6 +153,10 @@ export class StoreDocuments implements Documents {
     return this.#inForce.onChange(listener);
   }
 
+  onFault(listener: (fault: DocumentFault) => void): () => void {
+    return this.#inForce.onFault(listener);
+  }
+
   close(): void {
     // Nothing is watched.
   }

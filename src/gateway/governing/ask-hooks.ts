@@ -1,12 +1,20 @@
 /** Hooks around one request: asked before it is sent and before a call is made, and told of it afterwards. */
-import { bindHooks, type BoundHook, type HookFacts, type HookRequest } from '../../guardrails/hooks/index.ts';
-import { requestTexts } from '../../llm/request-text/index.ts';
+import {
+  bindHooks,
+  type BoundHook,
+  type HookFacts,
+  type HookRedaction,
+  type HookRequest,
+} from '../../guardrails/hooks/index.ts';
 import {
   createAnswerEditor,
+  editingMode,
   editWholeAnswer,
   type AnswerEdits,
+  type TextFilter,
   type ToolCall,
 } from '../../llm/answer/index.ts';
+import { wholeAnswer } from '../../llm/conversation/index.ts';
 import { callerLabel, type Caller } from '../../identity/index.ts';
 import type { Access, Governance, PolicySnapshot, QuotaEntry } from '../../policy/index.ts';
 import type { BucketUse } from '../../quotas/index.ts';
@@ -20,6 +28,8 @@ import type { Answer } from '../relay.ts';
 import type { LlmRequest } from '../steps/read-request.ts';
 import type { LlmRoute } from '../steps/route.ts';
 import type { Settlement } from '../steps/settle.ts';
+import { ownerOf } from './owner.ts';
+import { lastUserText } from './last-user-text.ts';
 import type { HookVerdict } from './tool-gate.ts';
 
 export interface HookContext {
@@ -82,10 +92,11 @@ export function callAsker(
   if (bound.length === 0) return null;
   const request = toHookRequest(governing, context);
   return async ({ id, name, argumentsText, arguments: params }) => {
+    const redaction = redactionOf(governing, context);
     const verdict = await governing.hooks.toolCall(
       bound,
       { id, name, argumentsText, params },
-      { ...request, request },
+      { ...request, request, redaction },
     );
     if (verdict.action === 'allow') return null;
     const rewritten = verdict.argumentsText === null ? undefined : parse(verdict.argumentsText);
@@ -95,6 +106,25 @@ export function callAsker(
       message: verdict.message,
       ...(rewritten === undefined ? {} : { arguments: rewritten }),
     };
+  };
+}
+
+/** What hooks without the values get in their place; null where nothing of this caller is redacted. */
+function redactionOf(
+  { guardrails }: GatewayParts['governing'],
+  { governance, caller }: HookContext,
+): HookRedaction | null {
+  const question = { entries: governance.guardrails, scope: ownerOf(caller) };
+  const conceal = guardrails.conceal(question);
+  if (conceal === null) return null;
+  return {
+    conceal,
+    restore(text) {
+      const guard = guardrails.guardAnswer(question);
+      const filter = guard?.text('tool_arguments') ?? null;
+      const restored = filter === null ? text : filter.push(text) + filter.finish();
+      return guard === null || guard.blocked === null ? restored : null;
+    },
   };
 }
 
@@ -139,16 +169,96 @@ async function complete(
   hooks: readonly BoundHook[],
   { answer, settlement }: { readonly answer: Answer; readonly settlement: Settlement | null },
 ): Promise<void> {
-  const body = Buffer.concat(answer.captured);
-  const toolCalls = await callsOf(context, body, answer);
-  const isJson = answer.contentType?.includes('json') === true;
-  governing.hooks.completed(hooks, {
-    ...toHookRequest(governing, context),
-    responseBody: () => (isJson && !context.request.streamed ? body : null),
-    rawResponses: () => (context.request.streamed ? eventsOf(body) : []),
-    toolCalls: toolCalls.map(({ id, name, arguments: params }) => ({ id, name, params })),
-    cost: costOf(context.route, settlement),
-  });
+  const { governance, caller, request, route } = context;
+  const conceal = governing.guardrails.conceal({ entries: governance.guardrails, scope: ownerOf(caller) });
+  const original = Buffer.concat(answer.captured);
+  const tell = async (told: readonly BoundHook[], body: Buffer | null): Promise<void> => {
+    if (told.length === 0) return;
+    const toolCalls = body === null ? [] : await callsOf(context, body, answer);
+    governing.hooks.completed(told, {
+      ...toHookRequest(governing, context),
+      responseBody: () =>
+        body === null && original.length > CONCEALED_MAX_BYTES
+          ? 'too_large'
+          : toldAnswer(request, body, answer),
+      rawResponses: () => (request.streamed && body !== null ? eventsOf(body) : []),
+      toolCalls: toolCalls.map(({ id, name, arguments: params }) => ({ id, name, params })),
+      cost: costOf(route, settlement),
+      isKept: route.grant.capture === 'full',
+    });
+  };
+  if (conceal === null) return tell(hooks, original);
+  await tell(
+    hooks.filter(({ entry }) => entry.values === 'original'),
+    original,
+  );
+  const redacted = hooks.filter(({ entry }) => entry.values === 'redacted');
+  if (redacted.length > 0) await tell(redacted, await concealedAnswer(context, original, answer, conceal));
+}
+
+/** The whole answer, put together where it was streamed; null where there is none that is JSON. */
+function toldAnswer(
+  { match, streamed }: LlmRequest,
+  body: Buffer | null,
+  { contentType, captureTruncated }: Answer,
+): Buffer | 'too_large' | null {
+  if (captureTruncated) return 'too_large';
+  if (body === null) return null;
+  const isJson = contentType?.includes('json') === true;
+  if (isJson && !streamed) return body;
+  if (body.length > TOLD_STREAM_MAX_BYTES) return 'too_large';
+  const whole = wholeAnswer(match.format, body, contentType);
+  if (whole !== null) return Buffer.from(JSON.stringify(whole), 'utf8');
+  return isJson ? body : null;
+}
+
+/** 2 MiB of a stream: putting it together takes as many times that, on the thread that serves. */
+const TOLD_STREAM_MAX_BYTES = 2 * 1024 * 1024;
+
+/** 2 MiB: what is larger is not looked through for the sake of being told, and is not sent. */
+const CONCEALED_MAX_BYTES = 2 * 1024 * 1024;
+
+/** The answer as the provider would have had it; null where that cannot be made of it. */
+async function concealedAnswer(
+  { request, route }: HookContext,
+  body: Buffer,
+  answer: Answer,
+  conceal: (text: string) => string,
+): Promise<Buffer | null> {
+  if (body.length > CONCEALED_MAX_BYTES) return null;
+  // A value may stand in any number of pieces of a stream: the last of them gets the whole.
+  const text = (): TextFilter => {
+    let all = '';
+    return {
+      push(piece) {
+        all += piece;
+        return '';
+      },
+      finish: () => conceal(all),
+    };
+  };
+  return edit({ request, route }, body, answer, { tools: null, text });
+}
+
+/** The answer through its editor; null where there is none for it, or it cannot be read. */
+async function edit(
+  { request, route }: Pick<HookContext, 'request' | 'route'>,
+  body: Buffer,
+  answer: Answer,
+  edits: AnswerEdits,
+): Promise<Buffer | null> {
+  const { format } = request.match;
+  const kind = { contentType: answer.contentType, streamed: request.streamed, bedrockModel: route.model };
+  const mode = editingMode(format, kind);
+  if (mode === null || mode === 'unneeded') return mode === null ? null : body;
+  const editor = mode === 'stream' ? createAnswerEditor(format, edits, kind) : null;
+  if (editor === null) {
+    const whole = await editWholeAnswer(format, body, edits, route.model);
+    return whole.fault === null ? whole.body : null;
+  }
+  const begun = editor.push(body);
+  const rest = editor.finish();
+  return editor.fault === null ? Buffer.concat([begun, rest]) : null;
 }
 
 /** The calls with their arguments, read from the answer once it is over. */
@@ -171,14 +281,7 @@ async function callsOf(
     },
     text: null,
   };
-  const { format } = request.match;
-  const kind = { contentType: answer.contentType, streamed: request.streamed, bedrockModel: route.model };
-  const editor = createAnswerEditor(format, edits, kind);
-  if (editor === null) await editWholeAnswer(format, body, edits, route.model);
-  else {
-    editor.push(body);
-    editor.finish();
-  }
+  await edit({ request, route }, body, answer, edits);
   return calls;
 }
 
@@ -230,14 +333,6 @@ function toHookRequest(governing: GatewayParts['governing'], context: HookContex
     isJson: request.facts?.kind === 'json',
     userMessage: (body) => lastUserText(request, body),
   };
-}
-
-function lastUserText({ match, facts }: LlmRequest, body: Buffer): string | null {
-  const texts = requestTexts(match.format, body, facts);
-  if (texts === null || typeof texts === 'string') return null;
-  return (
-    texts.parts.findLast(({ role, direction }) => role === 'user' && direction === 'request')?.text() ?? null
-  );
 }
 
 function toFacts(governing: GatewayParts['governing'], context: HookContext): HookFacts {

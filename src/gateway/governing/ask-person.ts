@@ -11,6 +11,7 @@ import {
 import type { GatewayParts } from '../ports.ts';
 import type { LlmRequest } from '../steps/read-request.ts';
 import type { Route } from '../routing/choose-route.ts';
+import { lastUserWords } from './last-user-text.ts';
 import type { AskedAnswer } from './tool-gate.ts';
 
 export interface AskContext {
@@ -28,6 +29,15 @@ export interface AskedCall {
   readonly arguments: ApprovalQuestion['arguments'];
 }
 
+/** A question to a person, by a rule or by a hook. */
+export interface PersonQuestion {
+  readonly call: AskedCall;
+  readonly rule: ToolRule | null;
+  /** The hook that asks, and what it says to the approver; null where a rule asks. */
+  readonly hook: { readonly rule: string; readonly message: string | null } | null;
+  readonly mode: 'hold' | 'pending';
+}
+
 /** The entry that a rule asks by; the default one where the document has none. */
 export function approvalEntry(policy: PolicySnapshot, rule: ToolRule | null): ApprovalEntry {
   const name = rule?.approval ?? DEFAULT_APPROVAL.name;
@@ -41,7 +51,7 @@ export function approvalEntry(policy: PolicySnapshot, rule: ToolRule | null): Ap
 export async function askPerson(
   parts: GatewayParts,
   context: AskContext,
-  question: { readonly call: AskedCall; readonly rule: ToolRule | null; readonly mode: 'hold' | 'pending' },
+  question: PersonQuestion,
   onWaiting: (cancel: () => void) => void,
 ): Promise<AskedAnswer> {
   try {
@@ -58,11 +68,7 @@ export async function askPerson(
 
 function toQuestion(
   { caller, policy, requestId, request, route }: AskContext,
-  {
-    call,
-    rule,
-    mode,
-  }: { readonly call: AskedCall; readonly rule: ToolRule | null; readonly mode: 'hold' | 'pending' },
+  { call, rule, hook, mode }: PersonQuestion,
 ): ApprovalQuestion {
   return {
     tailnet: caller.tailnet,
@@ -77,11 +83,30 @@ function toQuestion(
     subject: { kind: 'tool', tool: call.name },
     argumentsText: call.argumentsText,
     arguments: call.arguments,
-    context: { requestId, provider: route.provider.id, model: route.model, excerpt: null },
+    context: {
+      requestId,
+      provider: route.provider.id,
+      model: route.model,
+      note: hook?.message ?? null,
+      ...excerptOf(request, route),
+    },
     entry: approvalEntry(policy, rule),
-    rule: rule?.path ?? null,
+    rule: rule?.path ?? hook?.rule ?? null,
     mode,
   };
+}
+
+/**
+ * What the user asked last, as it was sent: redacted where guardrails redact. Who may not have their prompts
+ * kept has none of them shown to others either.
+ */
+function excerptOf(
+  request: LlmRequest,
+  { grant }: Route,
+): Pick<ApprovalQuestion['context'], 'excerpt' | 'excerptWithheld'> {
+  if (grant.capture === 'full') return { excerpt: lastUserWords(request), excerptWithheld: null };
+  const excerptWithheld = `what was asked before is not shown: prompts of this caller are not kept (capture: ${grant.capture})`;
+  return { excerpt: null, excerptWithheld };
 }
 
 async function toAsked(

@@ -1,24 +1,32 @@
 /** Guardrails on the texts of a request: blocked, or redacted in place. */
-import type { Finding, Guardrails } from '../../guardrails/index.ts';
+import { LARGE_FROM_BYTES, type Finding, type Guardrails } from '../../guardrails/index.ts';
 import { boundaryOf, readOutputLimit } from '../../llm/index.ts';
 import { requestTexts, requestTools, withTexts } from '../../llm/request-text/index.ts';
 import type { GuardrailEntry } from '../../policy/index.ts';
 import type { RowDecision } from '../../store/index.ts';
 import { Refused } from '../reasons.ts';
 import type { LlmRequest } from '../steps/read-request.ts';
+import { isStored } from './stored-answer.ts';
 
 export interface CheckedTexts {
   readonly body: Buffer;
   readonly decisions: readonly RowDecision[];
 }
 
-/** Throws `content_blocked`, `surface_not_governed`. */
-export function checkTexts(
+export interface TextRules {
+  readonly entries: readonly GuardrailEntry[];
+  /** Whose placeholders. */
+  readonly scope: string;
+  /** What was redacted may be kept over a restart, where the provider keeps the conversation. */
+  readonly mayKeep: boolean;
+}
+
+/** Rejects with `content_blocked`, `surface_not_governed`. */
+export async function checkTexts(
   guardrails: Guardrails,
   request: LlmRequest,
-  entries: readonly GuardrailEntry[],
-  scope: string,
-): CheckedTexts {
+  { entries, scope, mayKeep }: TextRules,
+): Promise<CheckedTexts> {
   const { body, facts, match, contentType } = request;
   const texts = requestTexts(match.format, body, facts, boundaryOf(contentType));
   if (typeof texts === 'string')
@@ -26,14 +34,19 @@ export function checkTexts(
       'surface_not_governed',
       `a guardrail holds for you, and the request cannot be looked into: ${texts.replaceAll('_', ' ')}`,
     );
-  const checked = guardrails.checkRequest({
+  const question = {
     entries,
     scope,
     body,
     texts,
     tools: facts === null ? 0 : requestTools(body, facts).length,
     outputTokens: readOutputLimit(match.format, body, facts).written,
-  });
+    isStored: mayKeep && isStored(request),
+  };
+  const checked =
+    body.length < LARGE_FROM_BYTES
+      ? guardrails.checkRequest(question)
+      : await guardrails.checkLargeRequest(question);
   if (checked.blocked !== null) {
     const { kind, message, guardrail } = checked.blocked;
     throw new Refused(kind === 'surface_not_governed' ? kind : 'content_blocked', message, {

@@ -4,6 +4,8 @@ import { readOutputLimit, type BodyFacts, type OutputLimit, type PriceBook } fro
 import { requestTools } from '../../llm/request-text/index.ts';
 import { statedLimits } from '../../policy/index.ts';
 import { inputTokensCeiling, type Estimate, type PriceCeiling, type TokenPrice } from '../../quotas/index.ts';
+import { JsonScanError, scanJsonArray } from '../../wire/json-scan.ts';
+import { objectOperation } from '../ownership/object-operation.ts';
 import type { LlmRequest } from '../steps/read-request.ts';
 import type { LlmRoute } from '../steps/route.ts';
 
@@ -39,6 +41,7 @@ export function costOfRequest(parts: CostParts, request: LlmRequest, route: LlmR
       inputTokensMax: request.isBillable ? inputTokensMax : 0,
       outputTokensMax: asked === null ? null : asked * limit.answers,
       outputTokensMin: minOutput(limit, format),
+      requests: requestsOf(request),
       unknownInput: request.isBillable && input.isUnknown,
       price: isLater ? null : priceOf(parts, request, route, inputTokensMax),
       clampable: limit.clampable && route.body === null && !isLater,
@@ -57,6 +60,22 @@ function costsLater({ match, method }: LlmRequest): boolean {
   if (format === 'gemini_caches') return true;
   const isMade = method === 'POST' && action === '' && match.objectId === null;
   return isMade && (objectKind === 'batch' || objectKind === 'message_batch' || objectKind === 'container');
+}
+
+/** A batch makes as many as it has lines: known where they stand in the body, not where they are in a file. */
+function requestsOf(request: LlmRequest): number | null {
+  const { body, facts, match } = request;
+  if (objectOperation(request) !== 'create') return 1;
+  if (match.objectKind === 'batch') return null;
+  if (match.objectKind !== 'message_batch') return 1;
+  const span = facts?.span('requests') ?? null;
+  if (span === null) return null;
+  try {
+    return Math.max(1, scanJsonArray(body, span.start).length);
+  } catch (error) {
+    if (error instanceof JsonScanError) return null;
+    throw error;
+  }
 }
 
 function priceOf(
@@ -139,7 +158,8 @@ function readInput({ body, facts, references }: LlmRequest): InputRead {
     (facts?.previousResponseId ?? null) !== null ||
     (facts?.span('conversation') ?? null) !== null ||
     facts?.kind === 'multipart';
-  const text = facts?.kind === 'json' && mayName(body) ? unescaped(body.toString('latin1')) : '';
+  const latin1 = facts?.kind === 'json' ? body.toString('latin1') : '';
+  const text = ANY_HINT.test(latin1) ? unescaped(latin1) : '';
   return {
     images: count(text, IMAGE_TYPES),
     tools: tools.length,
@@ -171,12 +191,9 @@ const HINTS = [
   '"http',
   '\\u00',
   '\\/',
-].map((text) => Buffer.from(text));
-
-/** A search of the bytes, at a hundredth of what it costs to read 400 KB as text. */
-function mayName(body: Buffer): boolean {
-  return HINTS.some((hint) => body.includes(hint));
-}
+];
+/** One pass for all of them: a search of the bytes for each costs twenty times as much. */
+const ANY_HINT = new RegExp(HINTS.map((hint) => RegExp.escape(hint)).join('|'));
 
 /** JSON lets every letter be written as an escape (RFC 8259 section 7): the words are looked for behind those. */
 function unescaped(text: string): string {

@@ -6,6 +6,7 @@ import { encodeBase32 } from '../../base/ids.ts';
 import type { Random } from '../../base/random.ts';
 import { markRefusal, type ToolCall, type ToolGate, type ToolVerdict } from '../../llm/answer/index.ts';
 import type { ToolDecision, ToolPolicy } from '../../policy/index.ts';
+import { TOOL_NAME_MAX } from '../../policy/tool-policy.ts';
 import type { CallVerdicts } from './refused-calls.ts';
 
 /** A person's answer, as far as the gate needs it. */
@@ -35,12 +36,22 @@ export interface ToolGateOptions {
   readonly verdicts: CallVerdicts;
   /** An answer that the provider kept is read again: nothing is asked anew. */
   readonly isReplay: boolean;
-  readonly ask: (call: ToolCall, decision: ToolDecision) => AskedAnswer | Promise<AskedAnswer>;
+  /** The provider keeps this answer, so that it may be read again. */
+  readonly isStored: boolean;
+  readonly ask: (question: AskedQuestion) => AskedAnswer | Promise<AskedAnswer>;
   /** A hook that may veto; null where none is asked about calls. */
   readonly hook: ((call: ToolCall) => Promise<HookVerdict | null>) | null;
   readonly note: (call: GovernedCall) => void;
   /** Bytes of one answer that may wait for decisions. */
   readonly heldMaxBytes: number;
+}
+
+/** A call that a person is to decide about, with the arguments that would run. */
+export interface AskedQuestion {
+  readonly call: ToolCall;
+  readonly decision: ToolDecision;
+  /** The hook that asks, as `hook:<name>`, and what it says to the approver; null where a rule asks. */
+  readonly hook: { readonly rule: string; readonly message: string | null } | null;
 }
 
 /** What a hook said of a call; null from `hook` where none objected. */
@@ -52,6 +63,7 @@ export interface HookVerdict {
 }
 
 const ALLOW: ToolVerdict = { action: 'allow' };
+const NAME_TOO_LONG = `its name has more than ${TOOL_NAME_MAX} characters, which is more than rules are made for; give the tool a shorter name`;
 
 export function createToolGate(options: ToolGateOptions): ToolGate {
   return {
@@ -66,6 +78,8 @@ export function createToolGate(options: ToolGateOptions): ToolGate {
 class CallDecision {
   readonly #options: ToolGateOptions;
   readonly #call: ToolCall;
+  /** A hook or a person had a say: the rules alone would not come to the same verdict again. */
+  #wasAsked = false;
 
   constructor(options: ToolGateOptions, call: ToolCall) {
     this.#options = options;
@@ -77,8 +91,12 @@ class CallDecision {
     const known = isReplay ? verdicts.of(owner, this.#call) : undefined;
     if (known !== undefined) return known;
     const decision = this.#byRules();
+    // No rule can mean such a name, so none may let it pass.
+    if (this.#call.name.length > TOOL_NAME_MAX)
+      return this.#remembered(this.#deny(decision.rule?.path ?? null, NAME_TOO_LONG, null));
     if (hook === null || decision.action === 'deny') return this.#remembered(this.#carryOut(decision));
     return hook(this.#call).then((verdict) => {
+      this.#wasAsked = true;
       const judged = verdict === null ? this.#carryOut(decision) : this.#withHook(decision, verdict);
       return this.#remembered(judged);
     });
@@ -100,32 +118,38 @@ class CallDecision {
   #withHook(decision: ToolDecision, verdict: HookVerdict): ToolVerdict | Promise<ToolVerdict> {
     const rule = `hook:${verdict.name}`;
     if (verdict.action === 'deny') return this.#deny(rule, verdict.message, null);
-    if (verdict.action === 'ask')
-      return this.#askPerson(decision.action === 'ask' ? decision : { action: 'ask', rule: null }, rule);
+    const edited = verdict.arguments ?? (decision.action === 'rewrite' ? decision.arguments : undefined);
+    if (verdict.action === 'ask') {
+      const asks = { rule, message: verdict.message };
+      return edited === undefined
+        ? this.#askPerson(askOf(decision), rule, asks)
+        : this.#withHookEdit(decision, edited, { rule, asks });
+    }
     if (verdict.arguments === undefined) return this.#deny(rule, null, null);
-    return this.#withHookEdit(decision, verdict.arguments, rule);
+    return this.#withHookEdit(decision, verdict.arguments, { rule, asks: null });
   }
 
   /** The rules hold for what a hook wrote, and a person is shown that and not what the model asked for. */
   #withHookEdit(
     before: ToolDecision,
     edited: ToolCall['arguments'],
-    rule: string,
+    { rule, asks }: { readonly rule: string; readonly asks: AskedQuestion['hook'] },
   ): ToolVerdict | Promise<ToolVerdict> {
     const argumentsText = JSON.stringify(edited ?? null);
     const now = this.#judge(argumentsText, edited);
-    const decision = before.action === 'ask' && now.action !== 'deny' ? before : now;
-    if (decision.action === 'allow') return this.#rewrite(rule, edited, null);
+    const byRules = before.action === 'ask' && now.action !== 'deny' ? before : now;
+    if (byRules.action === 'allow' && asks === null) return this.#rewrite(rule, edited, null);
+    const decision = asks === null || byRules.action === 'deny' ? byRules : askOf(byRules);
     const call = { ...this.#call, argumentsText, arguments: edited };
-    const verdict = new CallDecision(this.#options, call).#carryOut(decision);
+    const verdict = new CallDecision(this.#options, call).#carryOut(decision, asks);
     // Allowed is what was judged, which is not what the model wrote.
     const carried = (judged: ToolVerdict): ToolVerdict =>
       judged.action === 'allow' ? { action: 'rewrite', argumentsText } : judged;
     return verdict instanceof Promise ? verdict.then(carried) : carried(verdict);
   }
 
-  #carryOut(decision: ToolDecision): ToolVerdict | Promise<ToolVerdict> {
-    const rule = decision.rule?.path ?? null;
+  #carryOut(decision: ToolDecision, hook: AskedQuestion['hook'] = null): ToolVerdict | Promise<ToolVerdict> {
+    const rule = decision.rule?.path ?? hook?.rule ?? null;
     switch (decision.action) {
       case 'allow':
         this.#note('allowed', rule, null);
@@ -133,17 +157,22 @@ class CallDecision {
       case 'rewrite':
         return this.#rewrite(rule, decision.arguments, null);
       case 'ask':
-        return this.#askPerson(decision, rule);
+        return this.#askPerson(decision, rule, hook);
       case 'deny':
       default:
         return this.#deny(rule, decision.rule?.message ?? null, null);
     }
   }
 
-  #askPerson(decision: ToolDecision, rule: string | null): ToolVerdict | Promise<ToolVerdict> {
+  #askPerson(
+    decision: ToolDecision,
+    rule: string | null,
+    hook: AskedQuestion['hook'],
+  ): ToolVerdict | Promise<ToolVerdict> {
     // What nobody asked about before must not be asked by reading it again.
     if (this.#options.isReplay) return this.#deny(rule, 'it was not approved', null);
-    const answer = this.#options.ask(this.#call, decision);
+    this.#wasAsked = true;
+    const answer = this.#options.ask({ call: this.#call, decision, hook });
     return answer instanceof Promise
       ? answer.then((later) => this.#afterAsking(later, rule, true))
       : this.#afterAsking(answer, rule, false);
@@ -202,10 +231,15 @@ class CallDecision {
 
   #remembered(verdict: ToolVerdict | Promise<ToolVerdict>): ToolVerdict | Promise<ToolVerdict> {
     if (verdict instanceof Promise) return verdict.then((later) => this.#remembered(later));
-    const { owner, verdicts } = this.#options;
-    verdicts.remember(owner, this.#call, verdict);
+    const { owner, verdicts, isStored } = this.#options;
+    verdicts.remember(owner, this.#call, verdict, isStored && this.#wasAsked);
     return verdict;
   }
+}
+
+/** A rule that asks stays the one that asks; where a hook does, no rule's entry of approvals is meant. */
+function askOf(decision: ToolDecision): ToolDecision {
+  return decision.action === 'ask' ? decision : { action: 'ask', rule: null };
 }
 
 function refusal(random: Random, what: string, why: string): string {

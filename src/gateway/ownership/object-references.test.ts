@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { KeyWatch, scanJsonDocument } from '../../wire/json-scan.ts';
 import {
   REFERENCE_KEYS,
@@ -132,4 +133,41 @@ test('a usual request is not walked, and a body whose keys nobody watched always
   );
   assert.equal(mayReferAfterScan(body, false), false);
   assert.equal(mayReferByKeys(-1, body, false), true);
+});
+
+test('property: one pass over a body answers as a search for each mark would', () => {
+  const escapes = ['\\u004', '\\u005', '\\u006', '\\u007'];
+  const members = [
+    '"file_',
+    '"fileU',
+    '"input_file_id',
+    '"container',
+    '"cached',
+    '"conversation',
+    '"previous_response_id',
+    '"response_id',
+    '"vector_store_id',
+    '"skill_id',
+    '"training_file',
+    '"validation_file',
+    '"pmpt_',
+    '"audio"',
+    ...escapes,
+  ];
+  const ofPrompts = ['"pmpt_', '"audio_', ...escapes];
+  const part = fc.oneof(
+    fc.constantFrom(...members, ...ofPrompts, '"id"'),
+    // Marks that are cut short.
+    fc.tuple(fc.constantFrom(...members), fc.nat(12)).map(([mark, length]) => mark.slice(0, length)),
+    fc.constantFrom('"', '\\', 'u00', '\\u003', '\\u008', '"id', 'é'),
+    fc.string({ unit: 'grapheme', maxLength: 4 }),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 4 }), fc.boolean(), (parts, keepsItems) => {
+      const body = Buffer.from(parts.join(''));
+      const has = (marks: readonly string[]): boolean => marks.some((mark) => body.includes(mark));
+      assert.equal(mayReferToObjects(body, keepsItems), has(members) || (keepsItems && has(['"id"'])));
+      assert.equal(mayReferByKeys(2, body, keepsItems), has(ofPrompts));
+    }),
+  );
 });

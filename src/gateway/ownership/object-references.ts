@@ -48,37 +48,20 @@ export const REFERENCE_FIELDS: readonly string[] = [...ID_MEMBERS.keys()].filter
 /** Objects and lists walked: a body of the largest size that is still a conversation has some 100,000. */
 const NODES_MAX = 1_000_000;
 
-/** Escapes that could spell a letter. */
-const ESCAPES = ['\\u004', '\\u005', '\\u006', '\\u007'];
-
 /** Beginnings of the members and ids below, as they stand in a body, and of escapes that could spell a letter of one. */
-const MARKERS = [
-  '"file_',
-  '"fileU',
-  '"input_file_id',
-  '"container',
-  '"cached',
-  '"conversation',
-  '"previous_response_id',
-  '"response_id',
-  '"vector_store_id',
-  '"skill_id',
-  '"training_file',
-  '"validation_file',
-  '"pmpt_',
-  '"audio"',
-  ...ESCAPES,
-].map((text) => Buffer.from(text));
+const MARKERS =
+  /"(?:file_|fileU|input_file_id|container|cached|conversation|previous_response_id|response_id|vector_store_id|skill_id|training_file|validation_file|pmpt_|audio")|\\u00[4-7]/;
 
-const ID_MARKER = Buffer.from('"id"');
+const ID_MARKER = '"id"';
 
 /**
- * Whether a body has to be walked at all: a search of its bytes, so that the usual request is not
+ * Whether a body has to be walked at all: one pass over its bytes, so that the usual request is not
  * parsed for nothing. Errs towards yes. `keepsItems`: the format can take up items that the
  * provider keeps by their bare id (OpenAI Responses).
  */
 export function mayReferToObjects(body: Buffer, keepsItems: boolean): boolean {
-  return MARKERS.some((marker) => body.includes(marker)) || (keepsItems && body.includes(ID_MARKER));
+  const text = body.toString('latin1');
+  return MARKERS.test(text) || (keepsItems && text.includes(ID_MARKER));
 }
 
 /** Keys of a body that is worth walking. Bit 1: members whose name says it; 2: objects that may be named by id; 4: any item. */
@@ -87,7 +70,7 @@ export const REFERENCE_KEYS = new KeyGroups([
   ['prompt', 'audio'],
   ['id'],
 ]);
-const PROMPT_ID_MARKERS = ['"pmpt_', '"audio_', ...ESCAPES].map((text) => Buffer.from(text));
+const PROMPT_ID_MARKERS = /"(?:pmpt|audio)_|\\u00[4-7]/;
 
 /**
  * As `mayReferToObjects`, for a body that was scanned for `REFERENCE_KEYS`: `watchedKeys` is what the
@@ -95,7 +78,7 @@ const PROMPT_ID_MARKERS = ['"pmpt_', '"audio_', ...ESCAPES].map((text) => Buffer
  */
 export function mayReferByKeys(watchedKeys: number, body: Buffer, keepsItems: boolean): boolean {
   if ((watchedKeys & 1) !== 0 || (keepsItems && (watchedKeys & 4) !== 0)) return true;
-  return (watchedKeys & 2) !== 0 && PROMPT_ID_MARKERS.some((marker) => body.includes(marker));
+  return (watchedKeys & 2) !== 0 && PROMPT_ID_MARKERS.test(body.toString('latin1'));
 }
 
 /** The reference of a form field; null where the field is none. */

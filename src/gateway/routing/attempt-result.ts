@@ -12,7 +12,9 @@ export type AttemptResult =
   /** The head of an answer came. */
   | ({ readonly kind: 'head'; readonly status: number } & RetryAdvice)
   /** No answer. `isStale`: an idle connection that the provider let go as it was used again. */
-  | { readonly kind: 'failure'; readonly code: UpstreamErrorCode; readonly isStale: boolean };
+  | { readonly kind: 'failure'; readonly code: UpstreamErrorCode; readonly isStale: boolean }
+  /** The credential that the provider asks for could not be had (minted, signed): nothing was sent. */
+  | { readonly kind: 'no_credential' };
 
 /**
  * Who is to blame. `unreachable`: nobody at the provider's address could be spoken to. `failing`:
@@ -70,7 +72,15 @@ export function resultOfError(error: AppError<UpstreamErrorCode>): AttemptResult
 }
 
 export function judge(result: AttemptResult): Judgement {
-  return result.kind === 'head' ? judgeStatus(result.status) : judgeFailure(result.code, result.isStale);
+  switch (result.kind) {
+    case 'head':
+      return judgeStatus(result.status);
+    case 'no_credential':
+      return UNREACHABLE;
+    case 'failure':
+    default:
+      return judgeFailure(result.code, result.isStale);
+  }
 }
 
 /** Whether another key of the same provider could do better. */

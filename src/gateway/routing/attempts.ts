@@ -198,7 +198,7 @@ const BROKE_OFF: HealthNews = { kind: 'fault', fault: 'failing', retryAfterMs: n
 function newsOf(result: AttemptResult, { fault }: Judgement): HealthNews {
   if (fault !== null)
     return { kind: 'fault', fault, retryAfterMs: result.kind === 'head' ? result.retryAfterMs : null };
-  if (result.kind === 'failure') return NEUTRAL;
+  if (result.kind !== 'head') return NEUTRAL;
   return result.status < 400 ? BEGUN : REFUSED;
 }
 

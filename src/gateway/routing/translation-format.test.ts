@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isSurfaceMiss, matchSurface } from '../../llm/index.ts';
-import { translationOf, withTranslated } from './translation-format.ts';
+import { translatedFormatOf, translationOf, withTranslated } from './translation-format.ts';
 
 function targetOf(path: string, formats: readonly string[]): string | null | undefined {
   const match = matchSurface('POST', path, path.startsWith('/v1/messages'));
@@ -30,4 +30,33 @@ test('a provider is listed with the formats that are translated for it', () => {
     'openai_chat',
     'openai_responses',
   ]);
+});
+
+test('the name of a format alone gives the same answer as the request itself', () => {
+  const formats = [
+    ['openai_chat'],
+    ['anthropic_messages', 'openai_responses'],
+    ['gemini_generate_content'],
+    [],
+  ];
+  const paths = [
+    '/v1/messages',
+    '/v1/messages/count_tokens',
+    '/v1/chat/completions',
+    '/v1/responses',
+    '/v1/embeddings',
+    '/v1beta/models/m:generateContent',
+    '/v1beta/models/m:countTokens',
+    '/v1/projects/p/locations/l/publishers/google/models/m:generateContent',
+  ];
+  for (const path of paths) {
+    const match = matchSurface('POST', path, path.startsWith('/v1/messages'));
+    assert.ok(!isSurfaceMiss(match), path);
+    for (const spoken of formats)
+      assert.equal(
+        translatedFormatOf(match.format, new Set(spoken)),
+        translationOf(match)?.(new Set(spoken)) ?? null,
+        `${path} to ${spoken.join(', ')}`,
+      );
+  }
 });

@@ -35,6 +35,28 @@ export function translationOf(match: SurfaceMatch): ToFormat | undefined {
   return from === undefined ? undefined : TO[from];
 }
 
+/**
+ * As `translationOf`, where only the name of a format is known (a recorded row, a question to `explain`): the
+ * format of a provider in which a request of that format is put, or null. A format outside of those that
+ * are translated gives null.
+ */
+export function translatedFormatOf(
+  format: string,
+  providerFormats: ReadonlySet<string>,
+): TranslatedFormat | null {
+  const from = NAMED[format];
+  return from === undefined ? null : bestOf(from, providerFormats);
+}
+
+const NAMED: Readonly<Record<string, TranslatedFormat>> = {
+  ...COUNTED,
+  anthropic_messages: 'anthropic_messages',
+  openai_chat: 'openai_chat',
+  openai_responses: 'openai_responses',
+  gemini_generate_content: 'gemini_generate_content',
+  google_generate_content: 'gemini_generate_content',
+};
+
 /** What a provider serves with the formats that are translated for it. */
 export function withTranslated(formats: ReadonlySet<string>): readonly string[] {
   const all = new Set(formats);

@@ -12,6 +12,7 @@ import {
   type StoredGrantView,
   type TestFailure,
 } from '../../policy/index.ts';
+import { translatedFormatOf } from '../routing/translation-format.ts';
 
 /** What the document in force is compiled from, besides its text. */
 export interface DraftContext {
@@ -51,6 +52,7 @@ export function compileDraft(text: string, context: DraftContext): CompiledDraft
     tailnet,
     version: sha256Hex(JSON.stringify([text, found, storedGrants])).slice(0, 16),
     ...features,
+    translateTo: translatedFormatOf,
     ...(knownModels === undefined ? {} : { knownModels }),
   });
   return {

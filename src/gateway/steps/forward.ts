@@ -32,7 +32,13 @@ import {
   type EstimatedCount,
   type Translated,
 } from './translate.ts';
-import { UpstreamAttempt, type FailedAttempt, type Way } from './upstream-attempt.ts';
+import {
+  FailedAttempt,
+  UpstreamAttempt,
+  withoutCredential,
+  type SentAnswer,
+  type Way,
+} from './upstream-attempt.ts';
 import { outgoingBody, prepare, toUpstreamInput } from './upstream-input.ts';
 
 export interface ForwardInput {
@@ -49,7 +55,7 @@ export interface ForwardInput {
 }
 
 /** What became of an answer, wherever it came from. */
-export type LlmAnswer = Answer & {
+export type LlmAnswer = SentAnswer & {
   /** No provider was asked: it was kept from an earlier one. */
   readonly isFromCache?: true;
   /** No provider was asked: Postern made it. */
@@ -82,10 +88,10 @@ export function forwardLlm(parts: GatewayParts, input: ForwardInput): Promise<Ll
   const cache = useCache(parts, input, () => withoutClamp(parts, input, sent, addsUsage));
   const passage = { translated, addsUsage, cache };
   if (cache !== null && cache.hit !== null) return replay(parts, input, passage, cache.hit);
-  const prepared = prepare(parts, route, sent);
+  const prepared = prepareOrFail(parts, input, sent);
   return prepared instanceof Promise
-    ? prepared.then((upstream) => send(parts, input, passage, upstream))
-    : send(parts, input, passage, prepared);
+    ? prepared.then((later) => sendPrepared(parts, input, passage, later))
+    : sendPrepared(parts, input, passage, prepared);
 }
 
 /** Token counts for providers that count none. */
@@ -124,6 +130,32 @@ function withoutClamp(
   const translated = translateRequest(parts, whole);
   const isSent = translated !== null && !isEstimate(translated);
   return { ...sent, body: isSent ? translated.body : outgoingBody(whole, addsUsage) };
+}
+
+/** As `prepare`; a credential that cannot be had is a failed attempt where another target may serve. */
+function prepareOrFail(
+  parts: GatewayParts,
+  input: ForwardInput,
+  sent: UpstreamInput,
+): UpstreamRequest | FailedAttempt | Promise<UpstreamRequest | FailedAttempt> {
+  const failed = (error: unknown): FailedAttempt => withoutCredential(parts, input, error);
+  try {
+    const prepared = prepare(parts, input.route, sent);
+    return prepared instanceof Promise ? prepared.catch(failed) : prepared;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function sendPrepared(
+  parts: GatewayParts,
+  input: ForwardInput,
+  passage: Passage,
+  prepared: UpstreamRequest | FailedAttempt,
+): Promise<LlmAnswer | FailedAttempt> {
+  return prepared instanceof FailedAttempt
+    ? Promise.resolve(prepared)
+    : send(parts, input, passage, prepared);
 }
 
 function send(

@@ -13,6 +13,7 @@ import type { RowDecision } from '../../store/index.ts';
 import { askPerson } from '../governing/ask-person.ts';
 import { checkTexts } from '../governing/check-texts.ts';
 import { checkProviderTools } from '../governing/check-tools.ts';
+import { ownerOf } from '../governing/owner.ts';
 import type { GatewayParts } from '../ports.ts';
 import { Refused } from '../reasons.ts';
 import type { LlmRequest } from './read-request.ts';
@@ -65,7 +66,7 @@ export function governsCalls(governance: Governance, format: Format): boolean {
 }
 
 /** What is redacted on its way out is restored on its way back. */
-function looksAtAnswers({ on, action }: GuardrailEntry): boolean {
+export function looksAtAnswers({ on, action }: GuardrailEntry): boolean {
   return action === 'redact' || on.includes('answer') || on.includes('tool_arguments');
 }
 
@@ -94,7 +95,7 @@ type Changed = Pick<Guarded, 'request' | 'decisions'>;
 
 async function withRules(parts: GatewayParts, input: GuardInput, governance: Governance): Promise<Changed> {
   const tools = await withAllowedTools(parts, input, governance);
-  const texts = withCheckedTexts(parts, { ...input, request: tools.request }, governance);
+  const texts = await withCheckedTexts(parts, { ...input, request: tools.request }, governance);
   return { request: texts.request, decisions: [...tools.decisions, ...texts.decisions] };
 }
 
@@ -108,19 +109,24 @@ async function withAllowedTools(
   const { body, decisions } = await checkProviderTools(request, tools, ({ name }, { rule }) => {
     const call = { name, argumentsText: '', arguments: undefined };
     const context = { ...input, requestId: input.exchange.id };
-    return askPerson(parts, context, { call, rule, mode: 'pending' }, () => {});
+    return askPerson(parts, context, { call, rule, hook: null, mode: 'pending' }, () => {});
   });
   return { request: withBody(request, body), decisions };
 }
 
-function withCheckedTexts(
+async function withCheckedTexts(
   { governing }: GatewayParts,
   input: GuardInput,
   { guardrails }: Governance,
-): Changed {
-  const { request, caller } = input;
+): Promise<Changed> {
+  const { request, caller, route } = input;
   if (guardrails.length === 0) return { request, decisions: [] };
-  const { body, decisions } = checkTexts(governing.guardrails, request, guardrails, ownerOf(caller));
+  const { body, decisions } = await checkTexts(governing.guardrails, request, {
+    entries: guardrails,
+    scope: ownerOf(caller),
+    // Where prompts are kept, their values may be, sealed as those are.
+    mayKeep: route.grant.capture === 'full',
+  });
   return { request: withBody(request, body), decisions };
 }
 
@@ -129,10 +135,14 @@ function refuseUngoverned(request: LlmRequest, route: LlmRoute): void {
   const isBatch = match.format === 'openai_batches' || match.format === 'anthropic_batches';
   const makesBatch = isBatch && request.method === 'POST';
   if (makesBatch || batchRead(request, route.object) !== null)
-    throw ungoverned('the results of a batch cannot be checked');
+    throw ungoverned(
+      'the results of a batch cannot be checked: send its requests one by one, or use a model without such rules',
+    );
   if (isBatch) return;
   if (facts?.member('background') === true)
-    throw ungoverned('an answer that is made in the background cannot be checked');
+    throw ungoverned(
+      'an answer that is made in the background cannot be checked: ask without "background", and with "stream" if it takes long',
+    );
   if (!canGovern(match.format, route.model)) throw ungoverned(`answers of ${match.format} cannot be checked`);
 }
 
@@ -160,9 +170,4 @@ export function withBody(request: LlmRequest, body: Buffer): LlmRequest {
   const facts = readRequestBody(body, request.match, request.contentType);
   if (isBodyProblem(facts)) throw new Refused('body_invalid', facts.message);
   return { ...request, body, facts };
-}
-
-/** Whose refused calls and verdicts are remembered together. */
-export function ownerOf(caller: Caller): string {
-  return `${caller.tailnet} ${caller.principal}`;
 }

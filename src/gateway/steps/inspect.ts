@@ -13,7 +13,10 @@ import type { Access, Governance, PolicySnapshot } from '../../policy/index.ts';
 import type { Exchange } from '../exchange.ts';
 import { askPerson, type AskContext } from '../governing/ask-person.ts';
 import { toDecision } from '../governing/check-texts.ts';
+import { ErrorAnswer } from '../governing/error-answer.ts';
 import { inspectAnswer, type Inspection } from '../governing/inspection.ts';
+import { ownerOf } from '../governing/owner.ts';
+import { isStored } from '../governing/stored-answer.ts';
 import { createToolGate } from '../governing/tool-gate.ts';
 import type { RowDecision } from '../../store/index.ts';
 import type { GatewayParts } from '../ports.ts';
@@ -21,7 +24,7 @@ import type { Answer, AnswerRules } from '../relay.ts';
 import { callAsker, tellAfter, wantsAnswer } from '../governing/ask-hooks.ts';
 import type { BucketUse } from '../../quotas/index.ts';
 import type { Settlement } from './settle.ts';
-import { governsAnswer, governsCalls, ownerOf } from './guard.ts';
+import { governsAnswer, governsCalls, looksAtAnswers } from './guard.ts';
 import type { LlmRequest } from './read-request.ts';
 import { budgetHeaders, type Budget } from './reserve.ts';
 import type { LlmRoute } from './route.ts';
@@ -76,9 +79,13 @@ export class AnswerGovernor implements AnswerRules {
     return this.#inspection?.refused ?? [];
   }
 
-  inspect(contentType: string | null, isPlain: boolean): Inspection | null {
+  inspect(contentType: string | null, isPlain: boolean, status: number): Inspection | null {
     const { governance, request, route } = this.#input;
     const guard = this.#textGuard();
+    if (status >= 300) {
+      this.#inspection = guard === null ? null : new ErrorAnswer(guard, isPlain);
+      return this.#inspection;
+    }
     const terms = {
       guard,
       format: request.match.format,
@@ -116,6 +123,10 @@ export class AnswerGovernor implements AnswerRules {
     return governsAnswer(governance, request.match.format);
   }
 
+  get inspectsErrors(): boolean {
+    return this.#input.governance.guardrails.some(looksAtAnswers);
+  }
+
   get keepsAnswer(): boolean {
     return wantsAnswer(this.#input.governance);
   }
@@ -144,8 +155,9 @@ export class AnswerGovernor implements AnswerRules {
       owner: ownerOf(caller),
       verdicts: this.#parts.governing.verdicts,
       isReplay: request.match.format === 'openai_objects',
-      ask: (call, { rule }) =>
-        askPerson(this.#parts, context, { call, rule, mode }, (cancel) => this.#await(cancel)),
+      isStored: isStored(request),
+      ask: ({ call, decision: { rule }, hook: asks }) =>
+        askPerson(this.#parts, context, { call, rule, hook: asks, mode }, (cancel) => this.#await(cancel)),
       hook: callAsker(this.#parts, this.#input),
       note: ({ tool, ...decided }) =>
         this.#note({ about: 'tool_call', name: tool.slice(0, NAME_MAX), ...decided }),

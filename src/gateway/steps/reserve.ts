@@ -12,10 +12,10 @@ import {
 import { costOfRequest, type RequestCost } from '../governing/request-cost.ts';
 import type { GatewayParts } from '../ports.ts';
 import { Refused, type ReasonCode } from '../reasons.ts';
-import type { Answer } from '../relay.ts';
 import type { LlmRequest } from './read-request.ts';
 import type { LlmRoute } from './route.ts';
-import type { Settlement } from './settle.ts';
+import type { Settlement, UsageMax } from './settle.ts';
+import type { SentAnswer } from './upstream-attempt.ts';
 
 export interface ReserveInput {
   readonly policy: PolicySnapshot;
@@ -33,6 +33,8 @@ export interface Budget {
   readonly patches: readonly BodyPatch[];
   /** The stream may be cut by it; else the limit in the request is the bound. */
   readonly metered: boolean;
+  /** For an answer that does not tell what it used. */
+  readonly usageMax: UsageMax;
 }
 
 /** The buckets that a request counts against; none mostly. */
@@ -93,7 +95,11 @@ function toBudget(
       request.match.format === 'openai_chat' && route.provider.kind !== 'openai' ? 'max_tokens' : null;
     patches = limitPatches(request.match.format, request.body, request.facts, tokens, key);
   }
-  return { reservation: answer, uses, patches, metered: estimate.metered === true };
+  const usageMax = {
+    inputTokens: estimate.inputTokensMax,
+    outputTokens: outputTokensAllowed ?? estimate.outputTokensMax ?? Infinity,
+  };
+  return { reservation: answer, uses, patches, metered: estimate.metered === true, usageMax };
 }
 
 const CODES: Readonly<Record<Refusal['code'], ReasonCode>> = {
@@ -125,10 +131,9 @@ export function budgetHeaders(parts: GatewayParts, { uses, reservation }: Budget
 export function settleBudget(
   { reservation }: Budget,
   settlement: Settlement | null,
-  answer: Answer | null,
+  answer: SentAnswer | null,
 ): void {
-  const wasSent = answer !== null && answer.outcome !== 'refused' && answer.outcome !== 'upstream_failed';
-  if (!wasSent || settlement === null) return reservation.release();
+  if (!wasCharged(answer) || settlement === null) return reservation.release();
   const { usage, costNanoUsd, estimated } = settlement;
   reservation.settle({
     inputTokens: usage?.inputTokens ?? 0,
@@ -136,4 +141,13 @@ export function settleBudget(
     costNanoUsd,
     estimated,
   });
+}
+
+/** Whether the attempt that ended so may have reached a model. */
+export function wasCharged(answer: SentAnswer | null): boolean {
+  return (
+    answer !== null &&
+    answer.outcome !== 'refused' &&
+    (answer.outcome !== 'upstream_failed' || answer.mayBeCharged === true)
+  );
 }

@@ -2,11 +2,12 @@
  * Step 8: what an exchange used and cost. Reported figures stand as reported; where the provider
  * never told (an abort, a cut stream, no usage at all) the figures are estimates and marked so.
  */
-import type { PriceBook, Usage } from '../../llm/index.ts';
+import { readOutputLimit, type PriceBook, type Usage } from '../../llm/index.ts';
 import type { UnixMs } from '../../base/clock.ts';
 import type { CostState } from '../../store/index.ts';
 import type { Answer } from '../relay.ts';
 import type { Route } from '../routing/choose-route.ts';
+import type { LlmRequest } from './read-request.ts';
 
 export interface Settlement {
   readonly usage: Usage | null;
@@ -17,12 +18,22 @@ export interface Settlement {
   readonly savedNanoUsd: number;
 }
 
+/** What an exchange can have used at most, in tokens; Infinity where nothing bounds it. */
+export interface UsageMax {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+}
+
 export interface SettleQuestion {
-  readonly answer: Answer & { readonly isFromCache?: true };
+  readonly answer: Pick<Answer, 'outcome' | 'meter'> & {
+    readonly isFromCache?: true;
+    readonly mayBeCharged?: true;
+  };
   readonly route: Route;
-  readonly requestBytes: number;
-  /** The exchange asks a model to produce something, so it costs. */
-  readonly isBillable: boolean;
+  /** `isBillable`: it asks a model to produce something, so it costs. */
+  readonly request: Pick<LlmRequest, 'body' | 'facts' | 'match' | 'isBillable'>;
+  /** What was reserved for it; null where no budget holds. */
+  readonly usageMax: UsageMax | null;
   readonly startedAt: UnixMs;
 }
 
@@ -48,7 +59,7 @@ function settleAsked(question: SettleQuestion, prices: Pick<PriceBook, 'price'>)
   const { answer, route } = question;
   const { usage, estimated } = usageOf(question);
   if (usage === null) return FREE;
-  if (route.provider.builtIn || !question.isBillable) return { ...FREE, usage, estimated };
+  if (route.provider.builtIn || !question.request.isBillable) return { ...FREE, usage, estimated };
   const price = prices.price({
     basis: route.provider.costBasis ?? route.provider.kind,
     model: route.model,
@@ -69,24 +80,29 @@ function settleAsked(question: SettleQuestion, prices: Pick<PriceBook, 'price'>)
 
 function usageOf(question: SettleQuestion): { usage: Usage | null; estimated: boolean } {
   const { answer } = question;
+  const { isBillable } = question.request;
   const reported = answer.meter?.usage ?? null;
   switch (answer.outcome) {
     case 'ok':
-      if (reported !== null || !question.isBillable) return { usage: reported, estimated: false };
+      if (reported !== null || !isBillable) return { usage: reported, estimated: false };
       return { usage: estimate(question, null), estimated: true };
     case 'client_abort':
     case 'truncated':
     case 'gateway_error':
       // The provider may have begun to work even if no byte came back; what a rule or a spent budget cut was produced.
-      return question.isBillable
+      return isBillable
         ? { usage: estimate(question, reported), estimated: true }
         : { usage: reported, estimated: false };
     case 'upstream_error':
       // An error in the middle of a stream: what came before it is billed.
-      return question.isBillable && (answer.meter?.outputChars ?? 0) > 0
+      return isBillable && (answer.meter?.outputChars ?? 0) > 0
         ? { usage: estimate(question, reported), estimated: true }
         : { usage: reported, estimated: false };
     case 'upstream_failed':
+      // Without an answer nobody knows what was produced; the input is what the provider surely had.
+      return answer.mayBeCharged === true && isBillable
+        ? { usage: estimate(question, null), estimated: true }
+        : { usage: null, estimated: false };
     case 'refused':
       return { usage: null, estimated: false };
     default:
@@ -94,12 +110,23 @@ function usageOf(question: SettleQuestion): { usage: Usage | null; estimated: bo
   }
 }
 
-/** What was produced until it stopped: reported figures where there are some, else sizes. */
+/**
+ * What was produced until it stopped: reported figures where there are some, else sizes. A guess is never
+ * more than the request could have used, nor than was reserved for it: no budget is overrun by one.
+ */
 function estimate(question: SettleQuestion, reported: Usage | null): Usage {
-  const seenOutput = Math.ceil((question.answer.meter?.outputChars ?? 0) / BYTES_PER_TOKEN);
+  const { request, answer } = question;
+  const most = question.usageMax ?? statedMax(request);
+  const sentInput = Math.ceil(request.body.length / BYTES_PER_TOKEN);
+  const seenOutput = Math.ceil((answer.meter?.outputChars ?? 0) / BYTES_PER_TOKEN);
   return {
     ...reported,
-    inputTokens: reported?.inputTokens ?? Math.ceil(question.requestBytes / BYTES_PER_TOKEN),
-    outputTokens: Math.max(reported?.outputTokens ?? 0, seenOutput),
+    inputTokens: reported?.inputTokens ?? Math.min(sentInput, most.inputTokens),
+    outputTokens: Math.max(reported?.outputTokens ?? 0, Math.min(seenOutput, most.outputTokens)),
   };
+}
+
+function statedMax({ match, body, facts }: SettleQuestion['request']): UsageMax {
+  const { written, answers } = readOutputLimit(match.format, body, facts);
+  return { inputTokens: Infinity, outputTokens: written === null ? Infinity : written * answers };
 }

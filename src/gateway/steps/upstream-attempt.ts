@@ -8,8 +8,9 @@ import type { UpstreamControl, UpstreamErrorCode, UpstreamHandler } from '../../
 import type { AnswerSink, CacheFill } from '../cache/index.ts';
 import type { GatewayParts } from '../ports.ts';
 import type { Answer, Relay } from '../relay.ts';
+import { Refused, type ReasonCode } from '../reasons.ts';
 import { mediaOf, type RawHeaders } from '../response-headers.ts';
-import { resultOfError, resultOfHead, type AttemptResult } from '../routing/attempt-result.ts';
+import { judge, resultOfError, resultOfHead, type AttemptResult } from '../routing/attempt-result.ts';
 import type { RetryPlan } from '../routing/retry.ts';
 import type { ForwardInput } from './forward.ts';
 import type { LlmRoute } from './route.ts';
@@ -20,14 +21,23 @@ export class FailedAttempt {
   readonly plan: NextAttempt;
   /** Monotonic: when it was sent. */
   readonly sentMark: number;
+  /** The provider may have worked on it (`Judgement.mayBeCharged`). */
+  readonly mayBeCharged: boolean;
 
-  constructor(plan: NextAttempt, sentMark: number) {
+  constructor(plan: NextAttempt, sentMark: number, mayBeCharged: boolean) {
     this.plan = plan;
     this.sentMark = sentMark;
+    this.mayBeCharged = mayBeCharged;
   }
 }
 
 type NextAttempt = Extract<RetryPlan, { kind: 'retry' }>;
+
+/** What became of a request that was sent. */
+export type SentAnswer = Answer & {
+  /** No answer came, and the provider may have worked on the request all the same (`Judgement.mayBeCharged`). */
+  readonly mayBeCharged?: true;
+};
 
 /** From the provider's bytes to the caller. */
 export interface Way {
@@ -43,10 +53,12 @@ export class UpstreamAttempt implements UpstreamHandler {
   readonly #parts: GatewayParts;
   readonly #input: ForwardInput;
   readonly #way: Way;
-  readonly #resolve: (outcome: Answer | FailedAttempt) => void;
+  readonly #resolve: (outcome: SentAnswer | FailedAttempt) => void;
   #control: UpstreamControl | null = null;
   #hasHead = false;
   #sentMark = 0;
+  /** No answer came, and the provider may have worked on the request all the same. */
+  #mayBeCharged = false;
   /** Given up: whatever still comes of it concerns nobody. */
   #isOver = false;
 
@@ -54,7 +66,7 @@ export class UpstreamAttempt implements UpstreamHandler {
     parts: GatewayParts,
     input: ForwardInput,
     way: Way,
-    resolve: (outcome: Answer | FailedAttempt) => void,
+    resolve: (outcome: SentAnswer | FailedAttempt) => void,
   ) {
     this.#parts = parts;
     this.#input = input;
@@ -82,7 +94,7 @@ export class UpstreamAttempt implements UpstreamHandler {
     route.attempts.conclude(WHOLENESS[answer.outcome]);
     const { outcome, meter } = answer;
     this.#way.fill?.complete({ outcome, meter, isClamped: patches.length > 0 });
-    this.#resolve(answer);
+    this.#resolve(this.#mayBeCharged ? { ...answer, mayBeCharged: true } : answer);
   }
 
   onStart(control: UpstreamControl): void {
@@ -118,7 +130,11 @@ export class UpstreamAttempt implements UpstreamHandler {
       const { id } = this.#input.exchange;
       this.#parts.logger.warn('a provider failed', { request: id, error: describeError(error) });
     }
-    if (!this.#hasHead && this.#isGivenUp(resultOfError(error))) return;
+    if (!this.#hasHead) {
+      const result = resultOfError(error);
+      if (this.#isGivenUp(result)) return;
+      this.#mayBeCharged = judge(result).mayBeCharged;
+    }
     const outcome = this.#hasHead ? 'truncated' : 'upstream_failed';
     this.#way.relay.fail(toUpstreamRefusal(error, this.#hasHead), outcome);
   }
@@ -132,11 +148,30 @@ export class UpstreamAttempt implements UpstreamHandler {
     this.#isOver = true;
     this.#way.fill?.abandon();
     noteKey(this.#parts, route, result.kind === 'head' ? result.status : null);
-    this.#resolve(new FailedAttempt(plan, this.#sentMark));
+    this.#resolve(new FailedAttempt(plan, this.#sentMark, judge(result).mayBeCharged));
     this.#control?.abort(new Error('the attempt was given up'));
     return true;
   }
 }
+
+/** The attempt that failed because its credential could not be had. Throws `error` where no other follows. */
+export function withoutCredential(parts: GatewayParts, input: ForwardInput, error: unknown): FailedAttempt {
+  if (!(error instanceof Refused) || !OF_CREDENTIALS.has(error.code)) throw error;
+  const { exchange, active, route } = input;
+  const sentMark = parts.clock.monotonicMs();
+  route.attempts.begin(route.key?.id ?? null, keptCredential(input) !== null);
+  const isTooLate = exchange.res.headersSent || exchange.res.destroyed || active.cutBy !== null;
+  const plan = route.attempts.end({ kind: 'no_credential' }, isTooLate);
+  if (plan.kind === 'stop') throw error;
+  parts.logger.warn('a provider has no credential for now', {
+    request: exchange.id,
+    provider: route.provider.id,
+    error: describeError(error),
+  });
+  return new FailedAttempt(plan, sentMark, false);
+}
+
+const OF_CREDENTIALS: ReadonlySet<ReasonCode> = new Set(['key_missing', 'credential_failed']);
 
 /** Whether an answer came whole, broke off by the provider's fault, or tells nothing (null). */
 const WHOLENESS: Readonly<Record<Answer['outcome'], boolean | null>> = {

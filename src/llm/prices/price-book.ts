@@ -161,28 +161,20 @@ const PPM = 1_000_000;
 export function createPriceBook(options: PriceBookOptions = {}): PriceBook {
   const catalogue = loadCatalogue();
   const overrides = (options.overrides ?? []).map(compileOverride);
-  const find = createModelCache(catalogue);
+  const limitsOf = createModelLimits();
+  const find = createModelCache(catalogue, limitsOf);
   const compile = createPatternCache();
   const cardOf = (basis: string, model: string, at: UnixMs): RateCard | null => {
     // Searched in order; most installations have none.
     for (const own of overrides) {
       if ((own.basis ?? basis) === basis && (own.from ?? 0) <= at && own.fits(model)) return own.card;
     }
-    const listed = find(basis, model);
-    return listed === null ? null : (entryAt(listed.entries, at)?.card ?? FREE_CARD);
+    const { entries, isListed } = find(basis, model);
+    return isListed ? (entryAt(entries, at)?.card ?? FREE_CARD) : null;
   };
-  const limitsOf = createModelLimits();
-  const facts = (listed: ListedModel | null, model: string, at: UnixMs): ModelFacts | null => {
-    const limits = limitsOf(model);
-    if (listed === null && limits === null) return null;
-    return {
-      id: listed?.id ?? model,
-      name: listed?.name ?? listed?.id ?? model,
-      contextWindow: limits?.contextWindow ?? listed?.context_window ?? null,
-      maxOutput: limits?.maxOutput ?? null,
-      modalities: limits?.modalities ?? null,
-      prices: listed === null ? null : toPriceFields(pricesAt(listed, at)),
-    };
+  const factsOf = (basis: string, model: string, at: UnixMs): ModelFacts | null => {
+    const known = find(basis, model);
+    return entryAt(known.entries, at)?.facts ?? known.unpriced;
   };
 
   return {
@@ -197,32 +189,45 @@ export function createPriceBook(options: PriceBookOptions = {}): PriceBook {
         ? { state: 'unpriced', costNanoUsd: null }
         : { state: 'priced', costNanoUsd: cost };
     },
-    modelFacts(basis, model, at) {
-      return facts(find(basis, model)?.listed ?? null, model, at);
-    },
+    modelFacts: factsOf,
     knownModels: (basis) => listedModels(catalogue, basis).map((model) => model.id),
     pricing: (at, basis) =>
       (basis === undefined ? PRICED_BASES : [basis]).flatMap((name) =>
         listedModels(catalogue, name).flatMap((listed) => {
-          const known = facts(listed, listed.id, at);
-          return known === null ? [] : [{ basis: name, ...known }];
+          const known = factsWithout(listed, listed.id, limitsOf);
+          return known === null
+            ? []
+            : [{ basis: name, ...known, prices: toPriceFields(pricesAt(listed, at)) }];
         }),
       ),
   };
 }
 
-/** A model of the list with its prices ready to be charged. */
-interface PricedModel {
-  readonly listed: ListedModel;
-  readonly entries: readonly (PriceTerm & { readonly card: RateCard })[];
+/** What is known of a model's name, ready to be asked for with every request. */
+interface KnownModel {
+  readonly isListed: boolean;
+  /** The list's prices with their terms; none of a model that is not listed. */
+  readonly entries: readonly KnownEntry[];
+  /** Of a model without any price in the list; null where nothing is known. */
+  readonly unpriced: ModelFacts | null;
 }
+
+interface KnownEntry extends PriceTerm {
+  readonly card: RateCard;
+  readonly facts: ModelFacts;
+}
+
+type LimitsOf = ReturnType<typeof createModelLimits>;
 
 /** Of a model that the list names without any price. */
 const FREE_CARD: RateCard = compileRateCard({});
 
 /** Finds models, and keeps what it found (or did not) for `CACHE_MAX` names. */
-function createModelCache(catalogue: Catalogue): (basis: string, model: string) => PricedModel | null {
-  const byBasis = new Map<string, Map<string, PricedModel | null>>();
+function createModelCache(
+  catalogue: Catalogue,
+  limitsOf: LimitsOf,
+): (basis: string, model: string) => KnownModel {
+  const byBasis = new Map<string, Map<string, KnownModel>>();
   let size = 0;
   return (basis, model) => {
     const known = byBasis.get(basis)?.get(model);
@@ -231,21 +236,38 @@ function createModelCache(catalogue: Catalogue): (basis: string, model: string) 
       byBasis.clear();
       size = 0;
     }
-    const listed = findListed(catalogue, basis, model);
-    const found = listed === null ? null : { listed, entries: priceEntries(listed).map(toCard) };
-    const byModel = byBasis.get(basis) ?? new Map<string, PricedModel | null>();
+    const found = toKnownModel(findListed(catalogue, basis, model), model, limitsOf);
+    const byModel = byBasis.get(basis) ?? new Map<string, KnownModel>();
     byBasis.set(basis, byModel.set(model, found));
     size += 1;
     return found;
   };
 }
 
-function toCard({
-  from,
-  hours,
-  prices,
-}: PriceTerm & { readonly prices: ListPrices }): PricedModel['entries'][number] {
-  return { from, hours, card: compileRateCard(prices) };
+function toKnownModel(listed: ListedModel | null, model: string, limitsOf: LimitsOf): KnownModel {
+  const facts = factsWithout(listed, model, limitsOf);
+  if (listed === null || facts === null) return { isListed: false, entries: [], unpriced: facts };
+  const entries = priceEntries(listed).map(({ from, hours, prices }) => ({
+    from,
+    hours,
+    card: compileRateCard(prices),
+    facts: { ...facts, prices: toPriceFields(prices) },
+  }));
+  return { isListed: true, entries, unpriced: { ...facts, prices: {} } };
+}
+
+/** All but the prices; null where neither the list nor the table of limits has the model. */
+function factsWithout(listed: ListedModel | null, model: string, limitsOf: LimitsOf): ModelFacts | null {
+  const limits = limitsOf(model);
+  if (listed === null && limits === null) return null;
+  return {
+    id: listed?.id ?? model,
+    name: listed?.name ?? listed?.id ?? model,
+    contextWindow: limits?.contextWindow ?? listed?.context_window ?? null,
+    maxOutput: limits?.maxOutput ?? null,
+    modalities: limits?.modalities ?? null,
+    prices: null,
+  };
 }
 
 /** A larger factor is a mistake. */

@@ -34,12 +34,21 @@ interface PlacedTool extends RequestTool {
   readonly container: JsonSpan;
 }
 
+/** Budgets, guardrails and the rules on tools all ask: the answer is kept as long as the facts of its body. */
+const toolsByFacts = new WeakMap<ToolFacts, readonly PlacedTool[]>();
+
 /** Every declared tool, in the order of the bytes. `facts` come from these bytes. Never throws on checked JSON. */
 export function requestTools(body: Buffer, facts: ToolFacts): readonly RequestTool[] {
-  return placedTools(body, facts.members);
+  return placedTools(body, facts);
 }
 
-function placedTools(body: Buffer, members: readonly JsonMember[]): readonly PlacedTool[] {
+function placedTools(body: Buffer, facts: ToolFacts): readonly PlacedTool[] {
+  let tools = toolsByFacts.get(facts);
+  if (tools === undefined) toolsByFacts.set(facts, (tools = readTools(body, facts.members)));
+  return tools;
+}
+
+function readTools(body: Buffer, members: readonly JsonMember[]): readonly PlacedTool[] {
   return members.flatMap((member) => {
     switch (member.key) {
       case 'tools':
@@ -271,7 +280,7 @@ function loadedTools(body: Buffer, input: JsonMember): readonly PlacedTool[] {
 export function withoutTools(body: Buffer, facts: ToolFacts, gone: readonly RequestTool[]): Buffer {
   if (gone.length === 0) return body;
   const starts = new Set(gone.map(({ span }) => span.start));
-  const placed = placedTools(body, facts.members);
+  const placed = placedTools(body, facts);
   const names = new Set(placed.filter(({ span }) => starts.has(span.start)).map(({ name }) => name));
   const removed = new Set<number>(starts);
   const hasLeft = placed.some(({ span }) => !starts.has(span.start));

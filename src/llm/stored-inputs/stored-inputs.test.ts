@@ -195,3 +195,19 @@ test('what is counted in the bytes and in the value is the same, so that no deco
     }),
   );
 });
+
+test('property: one pass over a body answers as a search for each mark would', () => {
+  const marks = ['gs:', 'GS:', 'Gs:', 'gS:', 's3:', 'S3:', '"retrieval"', '\\u00'];
+  const part = fc.oneof(
+    fc.constantFrom(...marks),
+    fc.constantFrom('g', 's', 'S', '3', ':', '"', 'retrieval', '\\', 'u00', '\\\\u0', '\u017f', 'é'),
+    fc.string({ unit: 'grapheme', maxLength: 4 }),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 6 }), (parts) => {
+      const body = Buffer.from(parts.join(''));
+      const isThere = marks.some((mark) => body.includes(mark));
+      assert.equal(mayNameStoredInputs(body), isThere);
+    }),
+  );
+});

@@ -37,13 +37,11 @@ const STORAGE = /^[\t-\r ]{0,16}(?:gs|s3):\/\//i;
 const LIKE_ADDRESS = /^[\t-\r ]{0,16}(?:(?:gs|s3):\/\/|(?:\/\/[a-z.]{1,64}\/)?projects\/)/i;
 
 /** Schemes in either case, a tool that reads data stores, and escapes that could spell a letter of one. */
-const MARKERS = ['gs:', 'GS:', 'Gs:', 'gS:', 's3:', 'S3:', '"retrieval"', '\\u00'].map((text) =>
-  Buffer.from(text),
-);
+const MARKERS = /[gG][sS]:|[sS]3:|"retrieval"|\\u00/;
 
-/** Whether a body has to be walked at all; errs towards yes. A few searches of its bytes. */
+/** Whether a body has to be walked at all; errs towards yes. One pass: a search of the bytes for each costs more. */
 export function mayNameStoredInputs(body: Buffer): boolean {
-  return MARKERS.some((marker) => body.includes(marker));
+  return MARKERS.test(body.toString('latin1'));
 }
 
 /** Members whose strings a model reads as text. */
