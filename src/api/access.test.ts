@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Caller } from '../identity/caller.ts';
 import type { RouteAccess } from './access.ts';
+import { CONSOLE_PATHS } from './console/addresses.ts';
 import type { RegisteredRoute } from './router.ts';
 import {
   type Answer,
@@ -13,6 +14,8 @@ import {
   tokenCaller,
 } from './test-api.ts';
 
+/** Not built in these tests, and tested with the console. */
+const CONSOLE_PAGES: ReadonlySet<string> = new Set(CONSOLE_PATHS);
 const nobody = caller('local:100');
 const user = caller('local:101');
 const auditor = caller('local:102');
@@ -100,7 +103,12 @@ describe('authorisation (DESIGN sections 5 and 12)', () => {
   test('every write of others than oneself needs presence and the scope admin', () => {
     const writes = t.api.routes.filter((route) => route.method !== 'get' && route.access.role === 'admin');
     const checks = writes.filter((route) => !route.access.presence).map(name);
-    assert.deepEqual(checks.sort(), ['POST /aperture/config:validate', 'POST /api/v1/config/validate']);
+    assert.deepEqual(checks.sort(), [
+      'POST /aperture/config:validate',
+      'POST /api/v1/config/diff',
+      'POST /api/v1/config/edit',
+      'POST /api/v1/config/validate',
+    ]);
     assert.deepEqual(
       writes.filter((route) => route.access.presence && route.access.scope !== 'admin'),
       [],
@@ -146,6 +154,7 @@ describe('authorisation (DESIGN sections 5 and 12)', () => {
     for (const route of t.api.routes) {
       if (
         route.path === '/api/v1/events' ||
+        CONSOLE_PAGES.has(route.path) ||
         route.access.role === 'metrics' ||
         route.access.role === 'pricing'
       )
@@ -203,7 +212,7 @@ describe('writes and browsers (DESIGN section 4)', () => {
 
   test('every answer says nosniff, no-store and a closed content policy, and none grants CORS', async () => {
     for (const route of t.api.routes) {
-      if (route.path === '/api/v1/events') continue;
+      if (route.path === '/api/v1/events' || CONSOLE_PAGES.has(route.path)) continue;
       const { headers } = await send(admin, route, { headers: { origin: `http://localhost:${t.port}` } });
       assert.equal(headers['x-content-type-options'], 'nosniff', name(route));
       assert.equal(headers['cache-control'], 'no-store', name(route));

@@ -4,6 +4,7 @@ import { getRequestListener } from '@hono/node-server';
 import type { UnixMs } from '../base/clock.ts';
 import { describeError } from '../base/errors.ts';
 import { Secret } from '../base/secret.ts';
+import { isPagePath } from './console/addresses.ts';
 import { ApiError, problemOf } from './errors.ts';
 import { describeRouter } from './describe.ts';
 import type { ApiDependencies, RequestContext } from './ports.ts';
@@ -33,6 +34,8 @@ export interface Api {
   refuse(req: IncomingMessage, res: ServerResponse, refusal: EarlyRefusal): void;
   /** Whether a path (without query) is the API's; all others belong to the gateway. */
   owns(path: string): boolean;
+  /** Whether a path is a page that only shows, so that a link of anywhere may open it. */
+  isPage(path: string): boolean;
   /** A new claim link for the operator's terminal, or null if the server has an admin. */
   offerClaim(): Promise<ClaimLink | null>;
   /** The OpenAPI 3.1 document. */
@@ -77,6 +80,7 @@ export function createApi(deps: ApiDependencies): Api {
     },
     refuse: refuseEarly,
     owns: isApiPath,
+    isPage: isPagePath,
     async offerClaim() {
       const offer = await claim.offer();
       if (offer === null) return null;
@@ -95,10 +99,6 @@ export function createApi(deps: ApiDependencies): Api {
 }
 
 const EXACT_PATHS: ReadonlySet<string> = new Set([
-  '/',
-  '/claim',
-  '/presence',
-  '/approvals',
   '/healthz',
   '/readyz',
   '/metrics',
@@ -106,11 +106,11 @@ const EXACT_PATHS: ReadonlySet<string> = new Set([
   '/api/quotas',
   '/api/quotas/refill',
 ]);
-const PREFIXES = ['/api/v1/', '/aperture/', '/assets/', '/approvals/'] as const;
+const PREFIXES = ['/api/v1/', '/aperture/', '/assets/', '/plain/'] as const;
 
 /** `/api/hello` is a client's probe and the gateway's; the API's own paths are these and no others. */
 function isApiPath(path: string): boolean {
-  return EXACT_PATHS.has(path) || PREFIXES.some((prefix) => path.startsWith(prefix));
+  return EXACT_PATHS.has(path) || isPagePath(path) || PREFIXES.some((prefix) => path.startsWith(prefix));
 }
 
 function refuseEarly(req: IncomingMessage, res: ServerResponse, refusal: EarlyRefusal): void {

@@ -1,6 +1,7 @@
 /** Approvals as the API shows them, and to whom: the requester, those who may decide, auditors and admins. */
 import { z } from '@hono/zod-openapi';
 import type { ApprovalEvents, ApprovalRecord, Approver, DecidableBy } from '../approvals/index.ts';
+import { amountText } from '../policy/index.ts';
 import { type Actor, seesAll } from './actor.ts';
 import type { ApiDependencies, ApprovalsPort } from './ports.ts';
 import { NullableTime, nullableTimeText, TimeSchema, timeText } from './schemas.ts';
@@ -33,7 +34,12 @@ export const ApprovalSchema = z
     session_id: z.string().nullable().describe('A label, said by the caller.'),
     kind: z.enum(KINDS),
     subject: z.string().describe('Tool, provider/model or bucket; empty for a whole request.'),
-    amount: z.int().nullable().describe("Of a budget, in the bucket's unit."),
+    amount: z.int().nullable().describe('Of a budget, in `unit`.'),
+    unit: z
+      .enum(['usd', 'tokens', 'requests', 'concurrency'])
+      .nullable()
+      .describe('What `amount` counts; `usd` is nano-dollars.'),
+    amount_text: z.string().nullable().describe('The amount as people read it: `$5.00`, `1,000 tokens`.'),
     model: z.string().nullable(),
     provider: z.string().nullable(),
     request_id: z.string().nullable(),
@@ -91,7 +97,7 @@ export function approvalView(
     session_id: record.sessionId,
     kind: record.subjectKind,
     subject: record.subject,
-    amount: record.amount,
+    ...amountView(record),
     model: record.model,
     provider: record.provider,
     request_id: record.requestId,
@@ -125,6 +131,10 @@ export function approvalView(
   };
 }
 
+function amountView({ amount, unit }: Pick<ApprovalRecord, 'amount' | 'unit'>) {
+  return { amount, unit, amount_text: amount === null ? null : amountText(amount, unit) };
+}
+
 /** A refill happens once; a model is granted for a time. */
 function offeredScopes({ subjectKind, terms }: ApprovalRecord): (typeof SCOPES)[number][] {
   if (subjectKind === 'budget') return ['once'];
@@ -143,7 +153,7 @@ export function newsView(news: ApprovalEvents[keyof ApprovalEvents]): Record<str
     session_id: news.sessionId,
     kind: news.subjectKind,
     subject: news.subject,
-    amount: news.amount,
+    ...amountView(news),
     model: news.model,
     approval: news.entry,
     preview: news.preview,

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { parseAmount } from '../policy/index.ts';
 import type { BudgetEvents, BudgetView } from '../quotas/index.ts';
+import { Windows } from '../quotas/windows.ts';
 import { type Actor, seesAll } from './actor.ts';
 import { ApiError } from './errors.ts';
 import type { ApiDependencies, BudgetsPort } from './ports.ts';
@@ -22,6 +23,14 @@ export const BudgetSchema = z
     rate: z.object({ amount: z.int(), period_sec: z.number() }).nullable().describe('How it refills.'),
     window_end: NullableTime.describe('When the calendar window ends; null without one, or where unknown.'),
     warned: z.array(z.number()).describe('Thresholds of `warn_at` that are crossed: 0.8 for 80 % spent.'),
+    forecast: z
+      .object({
+        spent: z.int(),
+        projected: z.int().describe('Spent at the end of the window, if the rest is like what was.'),
+        exhausted_at: NullableTime.describe('When nothing would be left; null if something would.'),
+      })
+      .nullable()
+      .describe('Null without a calendar window.'),
     updated_at: TimeSchema,
   })
   .openapi('Budget');
@@ -36,7 +45,11 @@ export function budgetsOf({ budgets }: Pick<ApiDependencies, 'budgets'>): Budget
   return budgets;
 }
 
-export function budgetView(budgets: BudgetsPort, view: BudgetView): z.output<typeof BudgetSchema> {
+export function budgetView(
+  { budgets, quotaWindow, clock }: Pick<ApiDependencies, 'budgets' | 'quotaWindow' | 'clock'>,
+  view: BudgetView,
+): z.output<typeof BudgetSchema> {
+  const window = quotaWindow?.(view.quota) ?? null;
   const spent = view.capacity > 0 ? 1 - view.balance / view.capacity : 1;
   return {
     bucket: view.bucket,
@@ -47,9 +60,30 @@ export function budgetView(budgets: BudgetsPort, view: BudgetView): z.output<typ
     reserved: view.reserved,
     rate: view.rate === null ? null : { amount: view.rate.amount, period_sec: view.rate.periodMs / 1_000 },
     window_end: nullableTimeText(view.windowEnd),
-    warned: budgets.warnAt(view.quota).filter((level) => spent >= level),
+    warned: (budgets?.warnAt(view.quota) ?? []).filter((level) => spent >= level),
+    forecast: window === null ? null : forecastOf(view, window, clock.now()),
     updated_at: timeText(view.updatedAt),
   };
+}
+
+const WINDOWS = new Windows();
+/** At the begin of a window a line through one request would point at the sky. */
+const PASSED_MIN_SHARE = 0.02;
+
+/** A straight line through what was spent since the window began. */
+function forecastOf(
+  view: BudgetView,
+  { unit, timeZone }: NonNullable<ReturnType<NonNullable<ApiDependencies['quotaWindow']>>>,
+  now: number,
+): z.output<typeof BudgetSchema>['forecast'] {
+  const { start, end } = WINDOWS.at(unit, timeZone, now);
+  // A bucket that was not touched in this window is full again.
+  const spent = view.updatedAt < start ? 0 : Math.max(0, view.capacity - view.balance);
+  const passed = Math.max(now - start, (end - start) * PASSED_MIN_SHARE);
+  const projected = Math.round((spent / passed) * (end - start));
+  const isEnough = projected <= view.capacity || spent === 0;
+  const at = Math.max(now, start + (view.capacity / spent) * passed);
+  return { spent, projected, exhausted_at: isEnough ? null : timeText(Math.min(at, end)) };
 }
 
 /** Whether the actor may know of this bucket: auditors and admins of all, callers of theirs, leads of their groups'. */

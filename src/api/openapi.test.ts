@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { CONSOLE_PATHS, PLAIN_PATHS } from './console/addresses.ts';
 import { openApiDocument } from './openapi.ts';
 import { caller, startTestApi } from './test-api.ts';
 
@@ -22,12 +23,9 @@ test('the document names every route but the pages, once, with its access and th
     );
     assert.equal(new Set(routes).size, routes.length);
     const pages = [
-      'get /',
-      'get /claim',
-      'get /presence',
-      'get /approvals',
-      'get /approvals/{id}',
+      ...[...CONSOLE_PATHS, ...PLAIN_PATHS].map((path) => `get ${path}`),
       'get /assets/{name}',
+      'get /plain/{name}',
     ];
     assert.deepEqual(
       [...documented.keys()].toSorted(),

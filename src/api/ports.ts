@@ -2,8 +2,9 @@
  * What the API asks of the rest of Postern. Everything is structural: `server.ts` passes the real
  * parts, tests pass small ones, and no part knows that it is used here.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Approvals } from '../approvals/index.ts';
-import type { Clock } from '../base/clock.ts';
+import type { Clock, UnixMs } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Secret } from '../base/secret.ts';
@@ -12,6 +13,7 @@ import type { CacheStats } from '../gateway/cache/index.ts';
 import type { PosternEvents } from '../gateway/events.ts';
 import type { CircuitState } from '../gateway/routing/health.ts';
 import type { Simulations } from '../gateway/simulate/index.ts';
+import type { HookStats } from '../guardrails/hooks/index.ts';
 import type { Caller, TokenScope } from '../identity/caller.ts';
 import type { ApprovalEntry } from '../policy/index.ts';
 import type { ToolQuestion } from '../policy/governance.ts';
@@ -24,7 +26,12 @@ export type ApiStore = Pick<
   | 'listRequests'
   | 'getRequest'
   | 'getBodies'
+  | 'getOutlines'
+  | 'getAnswers'
   | 'listSessions'
+  | 'summarizeRequests'
+  | 'summarizeProviders'
+  | 'queryAdoption'
   | 'queryUsage'
   | 'listGrants'
   | 'putGrant'
@@ -34,6 +41,7 @@ export type ApiStore = Pick<
   | 'deletePasskey'
   | 'appendAudit'
   | 'listAudit'
+  | 'countAuditActions'
   | 'verifyAudit'
   | 'getSetting'
   | 'putSetting'
@@ -255,6 +263,35 @@ export interface JwtDenialsPort {
   remove(id: string): Promise<boolean>;
 }
 
+/** A device of Postern's own network. Times in Unix milliseconds. */
+export interface DeviceView {
+  readonly id: string;
+  readonly name: string;
+  /** Base64, as `wg` prints it. */
+  readonly publicKey: string;
+  readonly principal: string;
+  readonly addresses: readonly string[];
+  readonly createdAt: number;
+  readonly createdBy: string;
+  readonly lastHandshakeAt: number | null;
+  readonly endpoint: string | null;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
+/** The devices of Postern's own network; refusals carry their `device_…` codes. */
+export interface DevicesPort {
+  list(): readonly DeviceView[];
+  /** `configuration` holds a private key if one was made: shown once. */
+  add(device: {
+    readonly name: string;
+    readonly publicKey: string | null;
+    readonly createdBy: string;
+  }): Promise<{ readonly device: DeviceView; readonly configuration: string }>;
+  /** False if there is none. */
+  remove(id: string): Promise<boolean>;
+}
+
 /** A model as the caller may use it. Prices are nano-dollars per million tokens. */
 export interface ModelView {
   readonly id: string;
@@ -309,11 +346,93 @@ export interface BudgetsPort extends Pick<Quotas, 'list' | 'refill'> {
 /** Simulations of draft documents (src/gateway/simulate); refusals are its `SimulationError`s. */
 export type SimulationsPort = Pick<Simulations, 'start' | 'view' | 'cancel'>;
 
+/** What a form of `postern doctor` says of one thing. */
+export interface DoctorFinding {
+  readonly check: string;
+  readonly level: 'ok' | 'note' | 'warning' | 'problem';
+  readonly message: string;
+  readonly fix: string | null;
+}
+
+/** One of the operator's settings as it holds. */
+export interface SettingView {
+  readonly name: string;
+  /** JSON; never a secret. */
+  readonly value: unknown;
+  readonly origin: 'flag' | 'environment' | 'file' | 'default';
+  readonly originName: string | null;
+  readonly flag: string | null;
+  readonly env: string | null;
+  readonly doc: string;
+  readonly unit: string;
+  readonly fallback: string;
+  readonly example: string;
+  readonly dangerous: boolean;
+}
+
+export interface SettingsView {
+  readonly items: readonly SettingView[];
+  readonly file: string;
+  readonly fileFound: boolean;
+}
+
+/** What the document says of keeping words. */
+export interface RetentionView {
+  readonly document: {
+    /** Null: without an end. */
+    readonly durationMs: number | null;
+    readonly purge: readonly string[];
+    readonly requireExport: boolean;
+  } | null;
+  readonly capture: readonly { readonly rule: string; readonly capture: string }[];
+}
+
+/** How far a test of a provider came; a stage that is not `ok` is the one that failed. */
+export interface ProviderTestResult {
+  readonly stage: 'credential' | 'address' | 'dns' | 'connect' | 'tls' | 'http' | 'auth' | 'ok';
+  readonly status: number | null;
+  /** Safe to show. */
+  readonly message: string;
+  readonly models: readonly string[];
+  readonly durationMs: number;
+  readonly keyId: string | null;
+}
+
+/** A hook of the document. */
+export interface HookFacts {
+  readonly name: string;
+  readonly origin: string;
+  readonly mode: 'enforce' | 'monitor';
+  readonly failPolicy: 'fail_open' | 'fail_closed';
+  readonly disabled: boolean;
+}
+
+/** Hooks (src/guardrails/hooks). */
+export interface HooksPort {
+  entries(): readonly HookFacts[];
+  stats(): HookStats;
+  /** Tries a dead letter again from the beginning; null where that is under way. */
+  retry(id: string): 'unknown' | 'not_kept' | 'hook_gone' | null;
+}
+
+/** A request of the console that is for a model. */
+export interface PlaygroundRequest {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** Of the model's route: `/v1/messages`. */
+  readonly path: string;
+  readonly query: string;
+  readonly caller: Caller;
+  readonly context: RequestContext;
+}
+
 export interface ApiDependencies {
   readonly tailnet: string;
   readonly version: string;
   /** `http://localhost:PORT`: where links for people point (passkeys need a name, not an address). */
   readonly consoleUrl: string;
+  /** The built console's folder. Absent, or without a build: its addresses say so. */
+  readonly consoleDir?: string;
   readonly store: ApiStore;
   readonly policy: PolicyPort;
   readonly documents: DocumentsPort;
@@ -322,6 +441,8 @@ export interface ApiDependencies {
   readonly vault: VaultPort;
   readonly tokens: TokensPort;
   readonly jwtDenials: JwtDenialsPort;
+  /** Absent where Postern has no network of its own. */
+  readonly devices?: DevicesPort;
   /** Absent where nothing can ask. */
   readonly approvals?: ApprovalsPort;
   /** Absent where nothing is counted. */
@@ -352,6 +473,26 @@ export interface ApiDependencies {
   readonly openExchanges?: () => readonly OpenExchange[];
   /** Called when somebody's right to be here ends: what runs for callers that match is ended within a second. */
   readonly onRevoked?: (listener: (matches: (caller: Caller) => boolean) => void) => () => void;
+  /** When this process began to serve. */
+  readonly startedAt?: UnixMs;
+  /** This state is thrown away and was made up by `postern demo`. */
+  readonly demo?: boolean;
+  /** Absent where no hooks are called. */
+  readonly hooks?: HooksPort;
+  readonly settings?: () => SettingsView;
+  readonly retention?: () => RetentionView;
+  /** What can be said of the state folder and the machine. */
+  readonly machineFindings?: () => Promise<readonly DoctorFinding[]>;
+  /** Asks a provider for its models; null for the key that would be used. Never rejects for what the provider does. */
+  readonly testProvider?: (provider: string, keyId: string | null) => Promise<ProviderTestResult>;
+  /** Serves a request for a model by the pipeline; answers it in any case, and never throws. */
+  readonly playground?: (request: PlaygroundRequest) => void;
+  /** Nano-dollars that so many tokens cost less for being read from the provider's cache, at today's list price; null where it is not known. */
+  readonly cacheSaving?: (provider: string, model: string, tokens: number) => number | null;
+  /** The calendar window of a quota; null where it has none, or is in the document no more. */
+  readonly quotaWindow?: (
+    quota: string,
+  ) => { readonly unit: 'hour' | 'day' | 'week' | 'month'; readonly timeZone: string | null } | null;
   /** Further lines for /metrics in Prometheus' text format, each ending in a line feed. */
   readonly moreMetrics?: () => string;
 }

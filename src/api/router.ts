@@ -35,12 +35,12 @@ export interface RegisteredRoute {
 export interface ApiRouter {
   readonly app: OpenAPIHono<ApiEnv>;
   readonly routes: readonly RegisteredRoute[];
-  /** `bodyMaxBytes` is 64 KiB unless told. */
+  /** `bodyMaxBytes` is 64 KiB unless told; `unread`: the handler reads the body itself, with a bound of its own. */
   add<Route extends RouteConfig>(
     access: RouteAccess,
     route: Route,
     handler: RouteHandler<Route, ApiEnv>,
-    limits?: { readonly bodyMaxBytes: number },
+    limits?: { readonly bodyMaxBytes: number | 'unread' },
   ): void;
 }
 
@@ -83,7 +83,8 @@ export function createRouter(options: RouterOptions): ApiRouter {
       const guards: MiddlewareHandler<ApiEnv>[] = [guard(access, options)];
       if (WRITES.has(route.method)) {
         guards.push(refuseForeignWrites);
-        guards.push(readBody(limits?.bodyMaxBytes ?? BODY_MAX_BYTES));
+        const bodyMaxBytes = limits?.bodyMaxBytes ?? BODY_MAX_BYTES;
+        if (bodyMaxBytes !== 'unread') guards.push(readBody(bodyMaxBytes));
       }
       const described = {
         operationId: operationId(route.method, route.path),

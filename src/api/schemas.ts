@@ -57,6 +57,14 @@ export const GivenName = z
   // Said without the flag, which JSON Schema implies and a generator writes into the pattern.
   .openapi({ pattern: '^[^\\p{C}\\p{Zl}\\p{Zp}]{1,100}$' });
 export const IdText = z.string().min(1).max(300);
+/** Why somebody reads what is another person's. */
+export const ReasonParam = z
+  .string()
+  .trim()
+  .min(3)
+  .max(500)
+  .optional()
+  .describe("Why you read another person's words; it is recorded.");
 
 /** A date (`2026-11-01`, midnight UTC) or an RFC 3339 time. */
 export const TimeParam = z

@@ -14,6 +14,7 @@ import type {
   PasskeyRow,
   RequestFilter,
   RequestRow,
+  RequestSummary,
   StoredBodies,
   StoredGrant,
   TokenRow,
@@ -491,6 +492,18 @@ function provider(id: string, origin: string, builtIn: boolean) {
   };
 }
 
+const NO_REQUESTS: RequestSummary = {
+  requests: 0,
+  outcomes: [],
+  reasons: [],
+  inputTokens: 0,
+  cacheReadTokens: 0,
+  outputTokens: 0,
+  costNanoUsd: 0,
+  savedNanoUsd: 0,
+  latency: { p50Us: null, p95Us: null, firstByteP50Us: null, firstByteP95Us: null, sampled: 0 },
+};
+
 function memoryStore(world: () => TestWorld) {
   const rows: RequestRow[] = [];
   const bodies = new Map<string, StoredBodies>();
@@ -515,9 +528,23 @@ function memoryStore(world: () => TestWorld) {
     },
     getRequest: async (tailnet, id) => rows.find((row) => row.id === id && row.tailnet === tailnet) ?? null,
     getBodies: async (_tailnet, id) => bodies.get(id) ?? null,
+    getOutlines: async () => ({ requests: [], items: [] }),
+    getAnswers: async () => [],
     async listSessions(filter) {
       filters.push(filter);
       return { items: [], nextCursor: null };
+    },
+    async summarizeRequests(filter) {
+      filters.push(filter);
+      return NO_REQUESTS;
+    },
+    async summarizeProviders(filter) {
+      filters.push(filter);
+      return [];
+    },
+    async queryAdoption(filter) {
+      filters.push(filter);
+      return [];
     },
     async queryUsage(filter) {
       filters.push(filter);
@@ -552,6 +579,7 @@ function memoryStore(world: () => TestWorld) {
       return row;
     },
     listAudit: async () => ({ items: audit, nextCursor: null }),
+    countAuditActions: async () => [],
     verifyAudit: async () => ({ rows: audit.length, brokenAt: null }),
     getSetting: async (name) => settings.get(name) ?? null,
     async putSetting(name, value) {

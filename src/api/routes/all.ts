@@ -1,6 +1,7 @@
 /** Every route of the API, in the order of the reference. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { apertureDocument, describeRouter } from '../describe.ts';
+import { addConsoleRoutes } from '../console/routes.ts';
 import { addPageRoutes } from '../pages/routes.ts';
 import type { ApiDependencies } from '../ports.ts';
 import { type ClaimDesk, createClaimDesk } from '../presence/claim.ts';
@@ -13,17 +14,25 @@ import type { ApiRouter } from '../router.ts';
 import { json } from '../schemas.ts';
 import { addApprovalRoutes } from './approvals.ts';
 import { addApertureRoutes } from './aperture.ts';
+import { addAuditRoutes } from './audit.ts';
 import { addBudgetRoutes } from './budgets.ts';
+import { addConfigDraftRoutes } from './config-drafts.ts';
 import { addConfigRoutes } from './config.ts';
+import { addDeviceRoutes } from './devices.ts';
 import { addEventRoutes, type LiveEvents } from './events.ts';
 import { addGovernanceRoutes } from './governance.ts';
 import { addHealthRoutes } from './health.ts';
 import { addHealthStateRoutes } from './health-states.ts';
+import { addHookRoutes } from './hooks.ts';
 import { addIdentityRoutes } from './identity.ts';
 import { addJwtDenialRoutes } from './jwt-denials.ts';
 import { addKeyRoutes } from './keys.ts';
+import { addPlaygroundRoutes } from './playground.ts';
+import { addProviderRoutes } from './providers.ts';
 import { addQuotaRoutes } from './quotas.ts';
 import { addRequestRoutes } from './requests.ts';
+import { addSessionRoutes } from './sessions.ts';
+import { addSettingsRoutes } from './settings.ts';
 import { addSimulateRoutes } from './simulate.ts';
 import { addTokenRoutes } from './tokens.ts';
 import { addUsageRoutes } from './usage.ts';
@@ -41,15 +50,20 @@ export function addRoutes(router: ApiRouter, deps: ApiDependencies, sessions: Pr
   const metrics = createRequestMetrics();
   addIdentityRoutes(router, deps, claim);
   addRequestRoutes(router, deps);
+  addSessionRoutes(router, deps);
   addUsageRoutes(router, deps);
   const events = addEventRoutes(router, deps);
+  addProviderRoutes(router, deps);
   addKeyRoutes(router, deps);
   addTokenRoutes(router, deps);
   addJwtDenialRoutes(router, deps);
+  addDeviceRoutes(router, deps);
   addApprovalRoutes(router, deps);
   addBudgetRoutes(router, deps);
   addConfigRoutes(router, deps);
+  addConfigDraftRoutes(router, deps);
   addGovernanceRoutes(router, deps, sessions);
+  addAuditRoutes(router, deps);
   addSimulateRoutes(router, deps);
   addPresenceRoutes(router, {
     deps,
@@ -60,10 +74,14 @@ export function addRoutes(router: ApiRouter, deps: ApiDependencies, sessions: Pr
   });
   addApertureRoutes(router, deps);
   addQuotaRoutes(router, deps);
+  addHookRoutes(router, deps);
+  addSettingsRoutes(router, deps);
+  addPlaygroundRoutes(router, deps);
   addHealthStateRoutes(router, deps);
   addHealthRoutes(router, deps, metrics);
   addDocumentRoutes(router);
   addPageRoutes(router, deps);
+  addConsoleRoutes(router, deps);
   return { claim, metrics, events };
 }
 

@@ -236,11 +236,10 @@ describe('the page that messages link to', () => {
     const headers = await present(bob);
     for (const path of ['/approvals', `/approvals/${id}`, '/approvals/%3Cscript%3E']) {
       const page = await t.send(bob, 'GET', path, { headers });
-      assert.equal(page.status, 200, page.text);
+      assert.match(String(page.headers['content-type']), /^text\/html/);
       assert.ok(!page.text.includes(id) && !page.text.includes('rm -rf') && !page.text.includes('<script>'));
     }
     assert.equal((await t.world.approvals.get('home', id))?.state, 'pending');
-    assert.match((await t.send(bob, 'GET', '/assets/approvals.js')).text, /startApprovals\(\)/);
   });
 });
 

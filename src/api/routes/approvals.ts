@@ -23,7 +23,17 @@ import { amountOf, AmountSchema, budgetsOf } from '../budget-view.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies, ApprovalsPort } from '../ports.ts';
 import { type ApiRouter, ownOrigin } from '../router.ts';
-import { CursorParam, IdText, json, jsonBody, LimitParam, listOf, NameText } from '../schemas.ts';
+import {
+  CursorParam,
+  IdText,
+  json,
+  jsonBody,
+  LimitParam,
+  listOf,
+  NameText,
+  parseTime,
+  TimeParam,
+} from '../schemas.ts';
 import { pageOf } from './requests.ts';
 
 const READ = { role: 'known', presence: false, scope: 'read' } as const;
@@ -46,6 +56,11 @@ const DetailSchema = ApprovalSchema.extend({
   arguments: z.string().nullable().describe('As they were written.'),
   arguments_cut: z.boolean().nullable(),
   excerpt: z.string().nullable().describe('What the user asked last, or why somebody asks for more.'),
+  note: z.string().nullable().describe('What the hook that asks says to the approver.'),
+  excerpt_withheld: z
+    .string()
+    .nullable()
+    .describe('Why there is no excerpt, where the prompts of the caller are not kept.'),
   edited_arguments: z.unknown().optional().describe('What runs in their place; absent where nobody edited.'),
 }).openapi('ApprovalDetail');
 
@@ -104,12 +119,21 @@ function addReading(router: ApiRouter, deps: ApiDependencies): void {
         'Your own questions, those that you may decide, and as auditor or admin all. A page may hold fewer than `limit`; the last one has no `next_cursor`.',
       request: {
         query: z.object({
-          state: z.enum(STATES).optional(),
+          state: z
+            .enum([...STATES, 'decided'])
+            .optional()
+            .describe('`decided`: every state but `pending`.'),
           kind: z.enum(KINDS).optional(),
           of: z
             .enum(['mine', 'to_decide', 'all'])
             .default('all')
             .describe('`mine`: asked by me; `to_decide`: pending, and I am an approver.'),
+          principal: IdText.optional().describe('Asked by this principal.'),
+          subject: NameText.optional().describe('Tool, provider/model or bucket.'),
+          session: IdText.optional(),
+          request: IdText.optional(),
+          from: TimeParam.describe('Asked then or later.'),
+          to: TimeParam.describe('Asked before.'),
           cursor: CursorParam,
           limit: LimitParam,
         }),
@@ -123,14 +147,22 @@ function addReading(router: ApiRouter, deps: ApiDependencies): void {
       const state = query.of === 'to_decide' ? (query.state ?? 'pending') : query.state;
       const filter = {
         tailnet: actor.tailnet,
-        ...(state === undefined ? {} : { states: [state] }),
+        ...(state === undefined
+          ? {}
+          : { states: state === 'decided' ? STATES.filter((one) => one !== 'pending') : [state] }),
         ...(query.kind === undefined ? {} : { subjectKind: query.kind }),
-        ...(query.of === 'mine' ? { principal: actor.principal } : {}),
+        ...(query.of === 'mine'
+          ? { principal: actor.principal }
+          : query.principal === undefined
+            ? {}
+            : { principal: query.principal }),
       };
+      const fits = fitsQuery(query);
       const shows = (record: ApprovalRecord): boolean =>
-        query.of === 'to_decide'
+        fits(record) &&
+        (query.of === 'to_decide'
           ? approvals.mayDecide(record, approverOf(actor))
-          : maySeeApproval(deps, actor, record);
+          : maySeeApproval(deps, actor, record));
       const page = await approvals.list(filter, pageOf(query), shows);
       const items = page.items.map((record) => approvalView(approvals, actor, record));
       return c.json({ items, next_cursor: page.nextCursor }, 200);
@@ -262,6 +294,26 @@ function addAsking(router: ApiRouter, deps: ApiDependencies): void {
   );
 }
 
+interface ApprovalQuery {
+  readonly subject?: string | undefined;
+  readonly session?: string | undefined;
+  readonly request?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+/** What the store does not look for: there are never so many approvals that it would matter. */
+function fitsQuery(query: ApprovalQuery): (record: ApprovalRecord) => boolean {
+  const from = parseTime('from', query.from) ?? Number.NEGATIVE_INFINITY;
+  const to = parseTime('to', query.to) ?? Number.POSITIVE_INFINITY;
+  return (record) =>
+    (query.subject === undefined || record.subject === query.subject) &&
+    (query.session === undefined || record.sessionId === query.session) &&
+    (query.request === undefined || record.requestId === query.request) &&
+    record.createdAt >= from &&
+    record.createdAt < to;
+}
+
 /** The record, or the 404 that everybody else gets too. */
 async function visible(deps: ApiDependencies, actor: Actor, id: string): Promise<ApprovalRecord> {
   const record = await approvalsOf(deps).get(actor.tailnet, id);
@@ -277,7 +329,7 @@ async function detailOf(
 ): Promise<z.output<typeof DetailSchema>> {
   const approvals = approvalsOf(deps);
   const view = approvalView(approvals, actor, record);
-  const nothing = { arguments: null, arguments_cut: null, excerpt: null };
+  const nothing = { arguments: null, arguments_cut: null, excerpt: null, excerpt_withheld: null, note: null };
   const isOwn = record.principal === actor.principal;
   if (!isOwn && !view.may_decide) return { ...view, ...nothing, content: 'hidden' };
   // What somebody asked of a model is theirs: an approver's own agent does not get to read it.
@@ -296,6 +348,8 @@ async function detailOf(
     arguments: content.argumentsText,
     arguments_cut: content.argumentsCut,
     excerpt: content.excerpt,
+    excerpt_withheld: content.excerptWithheld,
+    note: content.note,
     ...(content.edited === undefined ? {} : { edited_arguments: content.edited }),
   };
 }
@@ -348,6 +402,7 @@ function factsOf(record: ApprovalRecord, verdict: Verdict | null): Record<string
     kind: record.subjectKind,
     subject: record.subject,
     amount: record.amount,
+    unit: record.unit,
   };
   if (verdict?.verdict !== 'approve') return facts;
   return {
@@ -384,7 +439,7 @@ async function budgetOf(
       'invalid_request',
       `amount: "${bucket}" holds at most ${capacity} (${unit === 'usd' ? 'nano-dollars' : unit}); its capacity is the document's to change`,
     );
-  return { kind: 'budget', bucket, amount: asked };
+  return { kind: 'budget', bucket, amount: asked, unit };
 }
 
 /** Whoever asks for more must be somebody that uses models. */
@@ -420,6 +475,8 @@ function questionOf(
       provider: null,
       model: subject.kind === 'model' ? subject.model : null,
       excerpt: reason,
+      excerptWithheld: null,
+      note: null,
     },
     entry: approvals.entryFor(subject.kind === 'model' ? 'model' : 'budget'),
     rule: null,

@@ -42,13 +42,12 @@ export function addBudgetRoutes(router: ApiRouter, deps: ApiDependencies): void 
       responses: { 200: json(listOf(BudgetSchema), 'Budgets.') },
     }),
     async (c) => {
-      const budgets = budgetsOf(deps);
       const actor = c.get('actor');
       const query = c.req.valid('query');
       const page = await shown(deps, actor, query);
       const items = page.items
         .filter(({ quota }) => query.quota === undefined || quota === query.quota)
-        .map((view) => budgetView(budgets, view));
+        .map((view) => budgetView(deps, view));
       return c.json({ items, next_cursor: page.nextCursor }, 200);
     },
   );
@@ -64,9 +63,8 @@ export function addBudgetRoutes(router: ApiRouter, deps: ApiDependencies): void 
       responses: { 200: json(listOf(BudgetSchema), 'The buckets as they are now.') },
     }),
     async (c) => {
-      const budgets = budgetsOf(deps);
       const views = await refillBudget(deps, c.get('actor'), c.req.valid('json'));
-      return c.json({ items: views.map((view) => budgetView(budgets, view)), next_cursor: null }, 200);
+      return c.json({ items: views.map((view) => budgetView(deps, view)), next_cursor: null }, 200);
     },
   );
 }

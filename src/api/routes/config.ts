@@ -198,7 +198,8 @@ export async function saveDocument(
   return savedView(c, saved);
 }
 
-function documentActor(c: ApiContext): DocumentActor {
+/** Who acts on the document. */
+export function documentActor(c: ApiContext): DocumentActor {
   const { principal, caller } = c.get('actor');
   return { principal, caller };
 }

@@ -157,6 +157,7 @@ function eventData(deps: ApiDependencies, actor: Actor, posted: PostedEvent): un
 function startedView(started: PosternEvents['request.started']): Record<string, unknown> {
   return {
     id: started.id,
+    state: 'running',
     started_at: timeText(started.at),
     principal: started.principal,
     user_label: started.userLabel,

@@ -1,8 +1,8 @@
-/** Why may somebody use a model; the audit log; grants that are not in the document. */
+/** Why may somebody use a model; grants that are not in the document. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Caller } from '../../identity/caller.ts';
 import type { ToolQuestion } from '../../policy/governance.ts';
-import type { AuditRow, StoredGrant } from '../../store/shapes.ts';
+import type { StoredGrant } from '../../store/shapes.ts';
 import type { JsonValue } from '../../wire/hujson.ts';
 import { type Actor, seesAll } from '../actor.ts';
 import { recordWithdrawal } from '../audit-trail.ts';
@@ -12,21 +12,16 @@ import type { PresenceSessions } from '../presence/sessions.ts';
 import type { ApiRouter } from '../router.ts';
 import { snakeCase } from '../snake-case.ts';
 import {
-  CursorParam,
   IdText,
   json,
   jsonBody,
-  LimitParam,
   listOf,
   NameText,
   NullableTime,
   nullableTimeText,
-  parseTime,
-  TimeParam,
   TimeSchema,
   timeText,
 } from '../schemas.ts';
-import { pageOf } from './requests.ts';
 
 const EXPLAIN = { role: 'known', presence: false, scope: 'read' } as const;
 const AUDIT = { role: 'auditor', presence: false, scope: 'read' } as const;
@@ -54,22 +49,6 @@ const Call = z
   })
   .describe('A tool call: what would become of it.');
 
-const AuditSchema = z
-  .object({
-    seq: z.int(),
-    at: TimeSchema,
-    actor: z.string(),
-    actor_label: z.string(),
-    door: z.string(),
-    presence: z.string().nullable(),
-    action: z.string(),
-    target: z.string(),
-    reason: z.string().nullable(),
-    facts: z.record(z.string(), z.unknown()),
-    hash: z.string(),
-  })
-  .openapi('AuditEntry');
-
 const GrantSchema = z
   .object({
     principal: z.string(),
@@ -88,7 +67,6 @@ export function addGovernanceRoutes(
   sessions: PresenceSessions,
 ): void {
   addExplain(router, deps);
-  addAudit(router, deps);
   addAdmins(router, deps, sessions);
 }
 
@@ -176,60 +154,6 @@ function describedCaller(actor: Actor, subject: z.output<typeof Subject>): Calle
   };
 }
 
-function addAudit(router: ApiRouter, deps: ApiDependencies): void {
-  router.add(
-    AUDIT,
-    createRoute({
-      method: 'get',
-      path: '/api/v1/audit',
-      summary: 'What actors changed or looked at, newest first',
-      request: {
-        query: z.object({
-          actor: IdText.optional(),
-          action: NameText.optional(),
-          from: TimeParam,
-          to: TimeParam,
-          cursor: CursorParam,
-          limit: LimitParam,
-        }),
-      },
-      responses: { 200: json(listOf(AuditSchema), 'Entries.') },
-    }),
-    async (c) => {
-      const query = c.req.valid('query');
-      const from = parseTime('from', query.from);
-      const to = parseTime('to', query.to);
-      const filter = {
-        ...(query.actor === undefined ? {} : { actor: query.actor }),
-        ...(query.action === undefined ? {} : { action: query.action }),
-        ...(from === undefined ? {} : { from }),
-        ...(to === undefined ? {} : { to }),
-      };
-      const page = await deps.store.listAudit(c.get('actor').tailnet, filter, pageOf(query));
-      return c.json({ items: page.items.map(auditView), next_cursor: page.nextCursor }, 200);
-    },
-  );
-
-  router.add(
-    AUDIT,
-    createRoute({
-      method: 'get',
-      path: '/api/v1/audit/verify',
-      summary: 'Whether the chain of the audit log is whole',
-      responses: {
-        200: json(
-          z.object({ rows: z.int(), broken_at: z.int().nullable() }),
-          '`broken_at` is the first entry that does not fit.',
-        ),
-      },
-    }),
-    async (c) => {
-      const { rows, brokenAt } = await deps.store.verifyAudit(c.get('actor').tailnet);
-      return c.json({ rows, broken_at: brokenAt }, 200);
-    },
-  );
-}
-
 function addAdmins(router: ApiRouter, deps: ApiDependencies, sessions: PresenceSessions): void {
   router.add(
     AUDIT,
@@ -302,20 +226,4 @@ function addAdmins(router: ApiRouter, deps: ApiDependencies, sessions: PresenceS
       return c.body(null, 204);
     },
   );
-}
-
-function auditView(row: AuditRow): z.output<typeof AuditSchema> {
-  return {
-    seq: row.seq,
-    at: timeText(row.at),
-    actor: row.actor,
-    actor_label: row.actorLabel,
-    door: row.door,
-    presence: row.presence,
-    action: row.action,
-    target: row.target,
-    reason: row.reason,
-    facts: { ...row.facts },
-    hash: row.hash,
-  };
 }

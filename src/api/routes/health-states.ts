@@ -1,12 +1,12 @@
 /** Which providers, models and keys are in trouble, and what the response cache holds. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { ApiDependencies } from '../ports.ts';
+import type { ApiDependencies, RoutingPort } from '../ports.ts';
 import type { ApiRouter } from '../router.ts';
 import { json, NullableTime, nullableTimeText } from '../schemas.ts';
 
-const READ = { role: 'admin', presence: false, scope: 'read' } as const;
+const READ = { role: 'auditor', presence: false, scope: 'read' } as const;
 
-const Circuit = z
+export const CircuitSchema = z
   .object({
     provider: z.string(),
     key_id: z.string().nullable().describe('Null: whatever the key.'),
@@ -43,17 +43,26 @@ export function addHealthStateRoutes(router: ApiRouter, deps: ApiDependencies): 
       path: '/api/v1/providers/health',
       summary: 'Providers, models and keys in trouble',
       description: 'Nothing is listed of what is well. Counts are since the start of this process.',
-      responses: { 200: json(z.object({ circuits: z.array(Circuit), cache: Cache }), 'As of now.') },
+      responses: { 200: json(z.object({ circuits: z.array(CircuitSchema), cache: Cache }), 'As of now.') },
     }),
     (c) => {
-      const circuits = deps.routing.circuits().map(({ keyId, failuresInRow, until, ...circuit }) => ({
-        ...circuit,
-        key_id: keyId,
-        failures_in_row: failuresInRow,
-        until: nullableTimeText(until),
-      }));
+      const circuits = deps.routing.circuits().map(circuitView);
       const { fillingBytes, ...cache } = deps.routing.cache();
       return c.json({ circuits, cache: { ...cache, filling_bytes: fillingBytes } }, 200);
     },
   );
+}
+
+export function circuitView({
+  keyId,
+  failuresInRow,
+  until,
+  ...circuit
+}: ReturnType<RoutingPort['circuits']>[number]): z.output<typeof CircuitSchema> {
+  return {
+    ...circuit,
+    key_id: keyId,
+    failures_in_row: failuresInRow,
+    until: nullableTimeText(until),
+  };
 }

@@ -2,10 +2,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { callerLabel } from '../../identity/caller.ts';
 import type { Actor } from '../actor.ts';
-import { clientSettings } from '../connect-snippets.ts';
+import { clientSettings, type ClientFormat } from '../connect-snippets.ts';
 import { consoleOrigin } from '../access.ts';
 import { ApiError } from '../errors.ts';
 import type { AccessView, ApiDependencies, ModelView } from '../ports.ts';
+import { preferredModel } from '../preferred-model.ts';
 import type { ClaimDesk } from '../presence/claim.ts';
 import { type ApiContext, type ApiRouter, ownOrigin } from '../router.ts';
 import { json, listOf, NameText, NullableTime, timeText } from '../schemas.ts';
@@ -30,6 +31,7 @@ const WhoamiSchema = z
     token: z.object({ id: z.string(), scopes: z.array(z.string()), expires_at: NullableTime }).nullable(),
     presence: z.string().nullable().describe('How presence was shown.'),
     presence_until: NullableTime,
+    demo: z.boolean().describe('Everything here is made up.'),
   })
   .openapi('Whoami');
 
@@ -86,7 +88,7 @@ export function addIdentityRoutes(router: ApiRouter, deps: ApiDependencies, clai
       summary: 'Who you are here',
       responses: { 200: json(WhoamiSchema, 'You.') },
     }),
-    (c) => c.json(whoami(c.get('actor')), 200),
+    (c) => c.json({ ...whoami(c.get('actor')), demo: deps.demo === true }, 200),
   );
 
   router.add(
@@ -134,7 +136,9 @@ export function addIdentityRoutes(router: ApiRouter, deps: ApiDependencies, clai
       path: '/api/v1/connect',
       summary: 'Settings for each client',
       request: {
-        query: z.object({ model: NameText.optional().describe('Default: the first that fits each client.') }),
+        query: z.object({
+          model: NameText.optional().describe('Default: the first that fits each client.'),
+        }),
       },
       responses: { 200: json(listOf(ConnectSchema), 'Settings to paste.') },
     }),
@@ -153,7 +157,7 @@ export function requireCaller(c: ApiContext): {
   return { caller, access };
 }
 
-function whoami(actor: Actor): z.output<typeof WhoamiSchema> {
+function whoami(actor: Actor): Omit<z.output<typeof WhoamiSchema>, 'demo'> {
   const caller = actor.caller;
   const until = actor.presence?.until ?? null;
   return {
@@ -238,13 +242,8 @@ function connect(
 ): z.output<typeof ConnectSchema>[] {
   const { caller } = requireCaller(c);
   const models = deps.models(caller);
-  const best = (format: string): string | undefined =>
-    (
-      models.find((candidate) => !candidate.test && candidate.formats.includes(format)) ??
-      models.find((candidate) => candidate.formats.includes(format))
-    )?.id;
-  const fallback = model ?? models[0]?.id ?? 'postern/echo';
-  const pick = (format: string): string => model ?? best(format) ?? fallback;
+  const fallback = model ?? preferredModel(models, 'openai_chat') ?? models[0]?.id ?? 'postern/echo';
+  const pick = (format: ClientFormat): string => model ?? preferredModel(models, format) ?? fallback;
   const listener = c.get('context').listener;
   const baseUrl =
     listener === 'socket' ? consoleOrigin({ context: c.get('context'), ownOrigin: '' }, deps) : ownOrigin(c);

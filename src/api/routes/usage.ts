@@ -1,88 +1,106 @@
-/** Sessions, and sums of requests, tokens and cost by group; as JSON or CSV. */
+/** Sums of requests, tokens and cost: by group, against the time before, of people, saved, and to come. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { SessionRow, UsageGroupBy, UsageRow } from '../../store/shapes.ts';
-import { ApiError } from '../errors.ts';
+import { Windows } from '../../quotas/windows.ts';
+import type { RequestFilter, UsageGroupBy, UsageRow } from '../../store/shapes.ts';
+import type { Actor } from '../actor.ts';
+import { wantsCsv } from '../csv.ts';
 import type { ApiDependencies } from '../ports.ts';
 import { type ApiRouter, untyped } from '../router.ts';
-import { CursorParam, json, LimitParam, listOf, NanoUsd, TimeSchema, timeText } from '../schemas.ts';
-import { RecordFilterQuery, visibleFilter } from '../visibility.ts';
-import { pageOf } from './requests.ts';
+import { json, listOf, NanoUsd, TimeSchema, timeText } from '../schemas.ts';
+import {
+  checkTimeZone,
+  GroupByParam,
+  INTERVALS,
+  keyView,
+  parseGroups,
+  sumsView,
+  TimeZoneParam,
+  UsageKeySchema,
+  usageCsv,
+  UsageSchema,
+  UsageSumsSchema,
+} from '../usage-view.ts';
+import { type RecordFilterInput, RecordFilterQuery, visibleFilter } from '../visibility.ts';
 
 const OWN = { role: 'user', presence: false, scope: 'read' } as const;
+const DAY_MS = 86_400_000;
 /** Without `from`: the last 30 days. */
-const DEFAULT_SPAN_MS = 30 * 86_400_000;
-/** More would make rows that nobody reads. */
-const GROUPS_MAX = 4;
+const DEFAULT_SPAN_MS = 30 * DAY_MS;
+/** Models told one by one. */
+const MODELS_MAX = 500;
 
-const GROUPS = [
-  'user',
-  'group',
-  'model',
-  'provider',
-  'agent',
-  'session',
-  'device',
-  'token',
-  'format',
-  'hour',
-  'day',
-  'week',
-  'month',
-] as const satisfies readonly UsageGroupBy[];
-const INTERVALS = ['hour', 'day', 'week', 'month'] as const;
+const PeriodSchema = z.object({ from: TimeSchema, to: TimeSchema });
 
-const SessionSchema = z
+const CompareSchema = z
   .object({
-    id: z.string(),
-    principal: z.string(),
-    user_label: z.string(),
-    agent: z.string().nullable(),
-    first_at: TimeSchema,
-    last_at: TimeSchema,
-    requests: z.int(),
-    models: z.array(z.string()),
-    input_tokens: z.int(),
-    output_tokens: z.int(),
-    cost_nano_usd: NanoUsd,
+    current: PeriodSchema,
+    previous: PeriodSchema.describe('As long, and right before.'),
+    items: z
+      .array(
+        z.object({
+          key: UsageKeySchema,
+          current: UsageSumsSchema.nullable(),
+          previous: UsageSumsSchema.nullable(),
+        }),
+      )
+      .describe('The largest change of cost first.'),
   })
-  .openapi('Session');
+  .openapi('UsageComparison');
 
-const UsageSchema = z
+const SeenShape = {
+  users: z.int(),
+  devices: z.int(),
+  agents: z.int(),
+  sessions: z.int(),
+  requests: z.int(),
+};
+const AdoptionSchema = z
   .object({
-    key: z
-      .record(z.string(), z.string().nullable())
-      .describe('One member for each group asked for; null where a request has none.'),
-    requests: z.int(),
-    refused: z.int(),
-    failed: z.int(),
-    estimated: z.int().describe('Requests whose usage is an estimate.'),
-    unpriced: z.int().describe('Requests without a known price: not in the cost.'),
-    input_tokens: z.int(),
-    cache_read_tokens: z.int(),
-    cache_write_tokens: z.int(),
-    output_tokens: z.int(),
-    reasoning_tokens: z.int(),
-    cost_nano_usd: NanoUsd,
+    items: z.array(
+      z.object({ at: z.string().describe('As in /usage: `2026-11-23`, `2026-W48` …'), ...SeenShape }),
+    ),
+    total: z.object(SeenShape).describe('Everybody once.'),
   })
-  .openapi('Usage');
+  .openapi('Adoption');
+
+const SavingsSchema = z
+  .object({
+    response_cache: z.object({ hits: z.int(), saved_nano_usd: NanoUsd }),
+    prompt_cache: z.object({
+      read_tokens: z.int(),
+      write_tokens: z.int(),
+      saved_nano_usd: NanoUsd.describe('Estimated: list price of fresh input less that of cached input.'),
+      unpriced_tokens: z.int().describe('Read from a cache by models without known prices: not in the sum.'),
+      models: z.array(
+        z.object({
+          provider: z.string().nullable(),
+          model: z.string().nullable(),
+          read_tokens: z.int(),
+          saved_nano_usd: NanoUsd.nullable().describe('Null without known prices.'),
+        }),
+      ),
+    }),
+  })
+  .openapi('CacheSavings');
+
+const ForecastSchema = z
+  .object({
+    from: TimeSchema,
+    to: TimeSchema.describe('Of the running calendar month.'),
+    now: TimeSchema,
+    spent_nano_usd: NanoUsd,
+    projected_nano_usd: NanoUsd.describe('At the end of the month, if the rest is like what was.'),
+    per_day_nano_usd: NanoUsd,
+  })
+  .openapi('CostForecast');
 
 export function addUsageRoutes(router: ApiRouter, deps: ApiDependencies): void {
-  router.add(
-    OWN,
-    createRoute({
-      method: 'get',
-      path: '/api/v1/sessions',
-      summary: 'Sessions, newest first',
-      request: { query: RecordFilterQuery.extend({ cursor: CursorParam, limit: LimitParam }) },
-      responses: { 200: json(listOf(SessionSchema), 'Sessions.') },
-    }),
-    async (c) => {
-      const query = c.req.valid('query');
-      const page = await deps.store.listSessions(visibleFilter(c.get('actor'), query), pageOf(query));
-      return c.json({ items: page.items.map(sessionView), next_cursor: page.nextCursor }, 200);
-    },
-  );
+  addSums(router, deps);
+  addComparison(router, deps);
+  addReports(router, deps);
+}
 
+function addSums(router: ApiRouter, deps: ApiDependencies): void {
   router.add(
     OWN,
     createRoute({
@@ -90,16 +108,13 @@ export function addUsageRoutes(router: ApiRouter, deps: ApiDependencies): void {
       path: '/api/v1/usage',
       summary: 'Requests, tokens and cost by group',
       description:
-        'Largest cost first, or by time where time is a group. At most 10,000 rows. With `Accept: text/csv` a table.',
+        'Largest cost first, or by time where time is a group. At most 10,000 rows. With `Accept: text/csv` or `format=csv` a table.',
       request: {
         query: RecordFilterQuery.extend({
-          group_by: z
-            .string()
-            .max(200)
-            .default('model')
-            .describe(`Comma-separated: ${GROUPS.join(', ')}.`),
+          group_by: GroupByParam,
           interval: z.enum(INTERVALS).optional().describe('Adds this time to `group_by`.'),
-          tz: z.string().max(64).default('UTC').describe('IANA time zone in which days begin.'),
+          tz: TimeZoneParam,
+          format: z.enum(['json', 'csv']).optional(),
         }),
       },
       responses: { 200: json(listOf(UsageSchema), 'Sums.') },
@@ -108,13 +123,13 @@ export function addUsageRoutes(router: ApiRouter, deps: ApiDependencies): void {
       const query = c.req.valid('query');
       const groupBy = parseGroups(query.group_by, query.interval);
       const timeZone = checkTimeZone(query.tz);
-      const filter = visibleFilter(c.get('actor'), query);
-      const from = filter.from ?? (filter.to ?? deps.clock.now()) - DEFAULT_SPAN_MS;
-      const rows = await deps.store.queryUsage({ ...filter, from }, groupBy, timeZone);
-      const items = rows.map((row) => usageView(row, groupBy));
-      if (wantsCsv(c.req.header('accept'))) {
+      const filter = filterOf(deps, c.get('actor'), query);
+      const rows = await deps.store.queryUsage(filter, groupBy, timeZone);
+      const items = rows.map((row) => ({ key: keyView(row, groupBy), ...sumsView(row) }));
+      const isTable = query.format === undefined ? wantsCsv(c.req.header('accept')) : query.format === 'csv';
+      if (isTable) {
         return untyped(
-          c.body(toCsv(groupBy, items), 200, {
+          c.body(usageCsv(groupBy, items), 200, {
             'content-type': 'text/csv; charset=utf-8',
             'content-disposition': 'attachment; filename="usage.csv"',
           }),
@@ -125,106 +140,175 @@ export function addUsageRoutes(router: ApiRouter, deps: ApiDependencies): void {
   );
 }
 
-function parseGroups(
-  text: string,
-  interval: (typeof INTERVALS)[number] | undefined,
-): readonly UsageGroupBy[] {
-  const names = text.split(',').map((name) => name.trim());
-  const groups = new Set<UsageGroupBy>();
-  for (const name of names) {
-    const group = GROUPS.find((known) => known === name);
-    if (group === undefined)
-      throw new ApiError(
-        'invalid_request',
-        `group_by: no group "${name.slice(0, 40)}"; known: ${GROUPS.join(', ')}`,
+function addComparison(router: ApiRouter, deps: ApiDependencies): void {
+  router.add(
+    OWN,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/usage/compare',
+      summary: 'Sums by group, beside those of the time before',
+      request: { query: RecordFilterQuery.extend({ group_by: GroupByParam, tz: TimeZoneParam }) },
+      responses: { 200: json(CompareSchema, 'Both periods.') },
+    }),
+    async (c) => {
+      const query = c.req.valid('query');
+      const groupBy = parseGroups(query.group_by, undefined);
+      const timeZone = checkTimeZone(query.tz);
+      const filter = filterOf(deps, c.get('actor'), query);
+      const before = { ...filter, from: filter.from - (filter.to - filter.from), to: filter.from };
+      const [current, previous] = await Promise.all([
+        deps.store.queryUsage(filter, groupBy, timeZone),
+        deps.store.queryUsage(before, groupBy, timeZone),
+      ]);
+      return c.json(
+        {
+          current: periodView(filter),
+          previous: periodView(before),
+          items: joinPeriods(groupBy, current, previous),
+        },
+        200,
       );
-    groups.add(group);
-  }
-  if (interval !== undefined) groups.add(interval);
-  if (groups.size > GROUPS_MAX)
-    throw new ApiError('invalid_request', `group_by: at most ${GROUPS_MAX} groups`);
-  return [...groups];
+    },
+  );
 }
 
-function checkTimeZone(name: string): string {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone;
-  } catch {
-    throw new ApiError(
-      'invalid_request',
-      `tz: no time zone "${name}"; give an IANA name such as Europe/Berlin`,
-    );
-  }
+function addReports(router: ApiRouter, deps: ApiDependencies): void {
+  router.add(
+    OWN,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/usage/adoption',
+      summary: 'How many people, devices and agents, by time',
+      request: {
+        query: RecordFilterQuery.extend({ interval: z.enum(INTERVALS).default('day'), tz: TimeZoneParam }),
+      },
+      responses: { 200: json(AdoptionSchema, 'By time, and together.') },
+    }),
+    async (c) => {
+      const query = c.req.valid('query');
+      const filter = filterOf(deps, c.get('actor'), query);
+      const rows = await deps.store.queryAdoption(filter, query.interval, checkTimeZone(query.tz));
+      const last = rows.at(-1);
+      const { label: _label, ...total } = last ?? NOBODY;
+      const items = rows.slice(0, -1).map(({ label, ...seen }) => ({ at: label, ...seen }));
+      return c.json({ items, total }, 200);
+    },
+  );
+
+  router.add(
+    OWN,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/usage/savings',
+      summary: 'What caches saved',
+      request: { query: RecordFilterQuery },
+      responses: { 200: json(SavingsSchema, 'By the response cache, and by the caches of providers.') },
+    }),
+    async (c) => {
+      const filter = filterOf(deps, c.get('actor'), c.req.valid('query'));
+      return c.json(savingsOf(deps, await deps.store.queryUsage(filter, ['provider', 'model'], 'UTC')), 200);
+    },
+  );
+
+  router.add(
+    OWN,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/usage/forecast',
+      summary: 'What the running month will cost',
+      description:
+        'A straight line through what was spent since the month began; `from` and `to` are not read.',
+      request: { query: RecordFilterQuery.omit({ from: true, to: true }).extend({ tz: TimeZoneParam }) },
+      responses: { 200: json(ForecastSchema, 'The forecast.') },
+    }),
+    async (c) => {
+      const { tz, ...query } = c.req.valid('query');
+      const now = deps.clock.now();
+      const { start, end } = new Windows().at('month', checkTimeZone(tz), now);
+      const filter = { ...visibleFilter(c.get('actor'), query), from: start, to: end };
+      const [sums] = await deps.store.queryUsage(filter, [], 'UTC');
+      const spent = sums?.costNanoUsd ?? 0;
+      // In the first minutes of a month a line through one request would point at the sky.
+      const passed = Math.max(now - start, 3_600_000);
+      return c.json(
+        {
+          from: timeText(start),
+          to: timeText(end),
+          now: timeText(now),
+          spent_nano_usd: spent,
+          projected_nano_usd: Math.round((spent / passed) * (end - start)),
+          per_day_nano_usd: Math.round((spent / passed) * DAY_MS),
+        },
+        200,
+      );
+    },
+  );
 }
 
-function sessionView(row: SessionRow): z.output<typeof SessionSchema> {
+const NOBODY = { label: '', users: 0, devices: 0, agents: 0, sessions: 0, requests: 0 };
+
+type Period = RequestFilter & { readonly from: number; readonly to: number };
+
+function filterOf(deps: ApiDependencies, actor: Actor, query: RecordFilterInput): Period {
+  const filter = visibleFilter(actor, query);
+  const to = filter.to ?? deps.clock.now();
+  return { ...filter, from: filter.from ?? to - DEFAULT_SPAN_MS, to };
+}
+
+function periodView({ from, to }: Period): z.output<typeof PeriodSchema> {
+  return { from: timeText(from), to: timeText(to) };
+}
+
+function joinPeriods(
+  groupBy: readonly UsageGroupBy[],
+  current: readonly UsageRow[],
+  previous: readonly UsageRow[],
+): z.output<typeof CompareSchema>['items'] {
+  const rows = new Map<string, { key: UsageRow; current: UsageRow | null; previous: UsageRow | null }>();
+  for (const row of current) rows.set(JSON.stringify(row.key), { key: row, current: row, previous: null });
+  for (const row of previous) {
+    const known = rows.get(JSON.stringify(row.key));
+    if (known === undefined) rows.set(JSON.stringify(row.key), { key: row, current: null, previous: row });
+    else known.previous = row;
+  }
+  const change = (row: { current: UsageRow | null; previous: UsageRow | null }): number =>
+    Math.abs((row.current?.costNanoUsd ?? 0) - (row.previous?.costNanoUsd ?? 0));
+  return [...rows.values()]
+    .sort((a, b) => change(b) - change(a) || (b.current?.requests ?? 0) - (a.current?.requests ?? 0))
+    .map((row) => ({
+      key: keyView(row.key, groupBy),
+      current: row.current === null ? null : sumsView(row.current),
+      previous: row.previous === null ? null : sumsView(row.previous),
+    }));
+}
+
+function savingsOf(
+  { cacheSaving }: Pick<ApiDependencies, 'cacheSaving'>,
+  rows: readonly UsageRow[],
+): z.output<typeof SavingsSchema> {
+  const models = rows
+    .filter(({ cacheReadTokens }) => cacheReadTokens > 0)
+    .map(({ key: [provider = null, model = null], cacheReadTokens }) => {
+      const isKnown = provider !== null && model !== null;
+      const saved = isKnown ? (cacheSaving?.(provider, model, cacheReadTokens) ?? null) : null;
+      return { provider, model, read_tokens: cacheReadTokens, saved_nano_usd: saved };
+    })
+    .sort((a, b) => (b.saved_nano_usd ?? 0) - (a.saved_nano_usd ?? 0) || b.read_tokens - a.read_tokens);
+  const sum = (of: (row: UsageRow) => number): number => rows.reduce((total, row) => total + of(row), 0);
   return {
-    id: row.id,
-    principal: row.principal,
-    user_label: row.userLabel,
-    agent: row.agent,
-    first_at: timeText(row.firstAt),
-    last_at: timeText(row.lastAt),
-    requests: row.requests,
-    models: [...row.models],
-    input_tokens: row.inputTokens,
-    output_tokens: row.outputTokens,
-    cost_nano_usd: row.costNanoUsd,
+    response_cache: {
+      hits: sum(({ cacheHits }) => cacheHits),
+      saved_nano_usd: sum(({ savedNanoUsd }) => savedNanoUsd),
+    },
+    prompt_cache: {
+      read_tokens: sum(({ cacheReadTokens }) => cacheReadTokens),
+      write_tokens: sum(({ cacheWriteTokens }) => cacheWriteTokens),
+      saved_nano_usd: models.reduce((total, model) => total + (model.saved_nano_usd ?? 0), 0),
+      unpriced_tokens: models.reduce(
+        (total, model) => total + (model.saved_nano_usd === null ? model.read_tokens : 0),
+        0,
+      ),
+      models: models.slice(0, MODELS_MAX),
+    },
   };
-}
-
-type UsageView = z.output<typeof UsageSchema>;
-
-function usageView(row: UsageRow, groupBy: readonly UsageGroupBy[]): UsageView {
-  return {
-    key: Object.fromEntries(groupBy.map((group, i) => [group, row.key[i] ?? null])),
-    requests: row.requests,
-    refused: row.refused,
-    failed: row.failed,
-    estimated: row.estimated,
-    unpriced: row.unpriced,
-    input_tokens: row.inputTokens,
-    cache_read_tokens: row.cacheReadTokens,
-    cache_write_tokens: row.cacheWriteTokens,
-    output_tokens: row.outputTokens,
-    reasoning_tokens: row.reasoningTokens,
-    cost_nano_usd: row.costNanoUsd,
-  };
-}
-
-function wantsCsv(accept: string | undefined): boolean {
-  return accept !== undefined && /(?:^|,)\s*text\/csv\s*(?:;|,|$)/i.test(accept);
-}
-
-/** RFC 4180. */
-function toCsv(groupBy: readonly UsageGroupBy[], items: readonly UsageView[]): string {
-  const sums = [
-    'requests',
-    'refused',
-    'failed',
-    'estimated',
-    'unpriced',
-    'input_tokens',
-    'cache_read_tokens',
-    'cache_write_tokens',
-    'output_tokens',
-    'reasoning_tokens',
-    'cost_nano_usd',
-  ] as const;
-  const lines = [[...groupBy, ...sums].join(',')];
-  for (const item of items) {
-    lines.push(
-      [
-        ...groupBy.map((group) => csvCell(item.key[group] ?? '')),
-        ...sums.map((name) => String(item[name])),
-      ].join(','),
-    );
-  }
-  return `${lines.join('\r\n')}\r\n`;
-}
-
-/** Labels come from strangers: a leading `=`, `+`, `-` or `@` would be a formula in a spreadsheet. */
-function csvCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -15,6 +15,11 @@ export function checkSettings(stateDir: string, context: CliContext): readonly F
   const settings = load(stateDir, context);
   if (settings instanceof AppError)
     return [found('settings', 'problem', settings.message, 'See docs/reference/settings.md')];
+  return checkLoadedSettings(settings);
+}
+
+/** Of settings that are loaded: what they weaken, the master key, tailscaled, and files that they name. */
+export function checkLoadedSettings(settings: OperatorSettings): readonly Finding[] {
   return [
     ok(
       'settings',
