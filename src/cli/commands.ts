@@ -16,6 +16,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./serve.ts')).setupServe,
   },
   {
+    name: 'demo',
+    summary: 'look around in a throw-away gateway with a made-up week behind it',
+    load: async () => (await import('./demo.ts')).setupDemo,
+  },
+  {
     name: 'run',
     summary:
       'start an agent (claude, codex, gemini, opencode) through Postern, with a configuration of its own',
@@ -70,6 +75,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'tokens',
     summary: "Postern's own tokens: list, create, revoke",
     load: async () => (await import('./tokens.ts')).setupTokens,
+  },
+  {
+    name: 'device',
+    summary: "devices of Postern's own network: list, add with a configuration and QR code, remove",
+    load: async () => (await import('./device.ts')).setupDevice,
   },
   {
     name: 'config',

@@ -3,9 +3,9 @@ import { systemContext } from './context.ts';
 import { runCli } from './run-cli.ts';
 
 const controller = new AbortController();
-// `serve` and `run` handle signals themselves; the rest stop what they wait for.
+// `serve`, `demo` and `run` handle signals themselves; the rest stop what they wait for.
 const first = process.argv[2];
-if (first !== 'serve' && first !== 'run') {
+if (first !== 'serve' && first !== 'demo' && first !== 'run') {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       controller.abort();
