@@ -62,7 +62,7 @@ export function ensurePackages(scope) {
 }
 
 /** npm passes its own settings to children as variables; a nested npm must read its files, not these. */
-function withoutNpmNoise() {
+export function withoutNpmNoise() {
   return Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) =>

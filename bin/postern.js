@@ -2,9 +2,11 @@
 // The command `postern`: installs what is missing, then runs the command line on the pinned Node.js.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { ensureConsole } from './console.js';
 import { ROOT, ensurePackages, findNode, runInPlace } from './launch.js';
 
 ensurePackages('run');
+if (process.argv[2] === 'serve') ensureConsole();
 const built = join(ROOT, 'dist', 'cli', 'main.js');
 const source = join(ROOT, 'src', 'cli', 'main.ts');
 const entry = existsSync(source) ? source : built;

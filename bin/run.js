@@ -2,6 +2,7 @@
 // pinned Node.js. Plain JavaScript, because it must run on Node.js 20.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { copyConsole, ensureConsole, ensureConsolePackages, writeConsoleTypes } from './console.js';
 import { ROOT, ensurePackages, findNode } from './launch.js';
 
 const [task = '', ...rest] = process.argv.slice(2);
@@ -12,6 +13,7 @@ const DEFAULT_TESTS = [
   'test/*.test.ts',
   'test/upstream/**/*.test.ts',
   'test/scenarios/**/*.test.ts',
+  'test/sim/**/*.test.ts',
 ];
 
 const TASKS = {
@@ -21,17 +23,29 @@ const TASKS = {
   'test:interop': () => nodeTest(['test/interop/**/*.test.ts'], 2, ['./test/interop/counts.ts']),
   /* One at a time: they measure memory and processor time. */
   'test:load': () => nodeTest(['test/load/**/*.test.ts'], 1),
-  'test:browser': () => nodeTest(['test/browser/**/*.test.ts']),
+  'test:browser': () => {
+    needConsole();
+    nodeTest(['test/browser/**/*.test.ts']);
+  },
   check: () => {
     tool('tsc', ['-p', 'tsconfig.json']);
+    need(ensureConsolePackages() === null);
+    tool('tsc', ['-p', 'console/tsconfig.json']);
     tool('oxlint', ['--type-aware', '--deny-warnings']);
     tool('oxfmt', ['--check']);
   },
   format: () => tool('oxfmt', []),
   bench: () => node(['bench/main.ts', ...rest]),
   'bench:guard': () => node(['bench/guard.ts']),
-  build: () => tool('tsc', ['-p', 'tsconfig.build.json']),
-  openapi: () => node(['scripts/write-references.ts']),
+  build: () => {
+    tool('tsc', ['-p', 'tsconfig.build.json']);
+    needConsole();
+    copyConsole(join(ROOT, 'dist', 'console'));
+  },
+  openapi: () => {
+    node(['scripts/write-references.ts']);
+    writeConsoleTypes();
+  },
 };
 
 if (!Object.hasOwn(TASKS, task)) {
@@ -40,6 +54,15 @@ if (!Object.hasOwn(TASKS, task)) {
 }
 ensurePackages('all');
 TASKS[task]();
+
+function needConsole() {
+  need(ensureConsole());
+}
+
+/** What failed has said why. */
+function need(isThere) {
+  if (!isThere) process.exit(1);
+}
 
 function nodeTest(patterns, concurrency = 2, moreReporters = []) {
   node([

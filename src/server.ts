@@ -6,6 +6,9 @@ import { createApi, type Api } from './api/index.ts';
 import { systemClock, type Clock } from './base/clock.ts';
 import type { Logger } from './base/log.ts';
 import { systemRandom, type Random } from './base/random.ts';
+import { consoleFolder } from './composition/console-folder.ts';
+import { createConsoleParts } from './composition/console-parts.ts';
+import { publishDocumentEvents } from './composition/document-events.ts';
 import { openDoors, type Doors } from './composition/doors.ts';
 import { createFront } from './composition/front.ts';
 import { fullCollection, releaseIdleMemory } from './composition/idle-memory.ts';
@@ -22,6 +25,7 @@ import { openGoverning, type Governing } from './composition/governing.ts';
 import { openSimulations } from './composition/simulations.ts';
 import type { Simulations } from './gateway/simulate/index.ts';
 import type { Provider } from './policy/index.ts';
+import { openOwnNetwork, type OwnNetwork } from './composition/node.ts';
 import { openOutbound, type Outbound } from './composition/outbound.ts';
 import { openRouting, renderRouting, type Routing } from './composition/routing.ts';
 import { renderLoad } from './composition/load-metrics.ts';
@@ -49,6 +53,8 @@ export interface StartOptions {
   readonly settings: OperatorSettings;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
+  /** What follows is made up (`postern demo`): a mark for those who look, and nothing else. */
+  readonly demo?: boolean;
   /** Forget every admin and passkey first, so that a new claim link is offered. */
   readonly resetAdmins?: boolean;
   /** Prints a line on the operator's terminal. */
@@ -118,8 +124,18 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     env: options.env,
     knownModels,
   });
+  const ownNetwork = await openOwnNetwork({
+    settings,
+    store: state.store,
+    tailnet: TAILNET,
+    networkAddresses: options.networkAddresses ?? networkAddresses,
+    clock,
+    random,
+    logger,
+  });
   const doors = await openDoors({
     settings,
+    node: ownNetwork?.node ?? null,
     store: state.store,
     keyring: state.keyring,
     outbound,
@@ -161,6 +177,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     clock,
     random,
   });
+  publishDocumentEvents(TAILNET, documents, events, clock);
   const stopWatching = watchRevocations({
     approvals: governing.approvals,
     tailnet: TAILNET,
@@ -184,12 +201,12 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
       knownModels,
       prices,
       doors,
-      canTranslate: () => false,
       clock,
       random,
     }),
     gateway,
     doors,
+    ownNetwork,
     outbound,
     found,
     stopWatching,
@@ -303,6 +320,8 @@ interface ServeInput {
   readonly simulations: Simulations;
   readonly gateway: ServerGateway;
   readonly doors: Doors;
+  /** Null where the operator did not turn it on. */
+  readonly ownNetwork: OwnNetwork | null;
   readonly outbound: Outbound;
   readonly found: readonly FoundProvider[];
   readonly stopWatching: () => void;
@@ -316,6 +335,7 @@ async function serve(input: ServeInput): Promise<RunningServer> {
     settings: options.settings,
     env: options.env,
     localApi: doors.localApi,
+    ownNetwork: input.ownNetwork,
     networkAddresses: options.networkAddresses ?? networkAddresses,
     clock: gateway.clock,
     logger: options.logger,
@@ -376,7 +396,10 @@ async function createServerApi(
   const api = createApi({
     tailnet: TAILNET,
     version: packageVersion(),
+    demo: options.demo === true,
     consoleUrl: listeners.consoleUrl,
+    consoleDir: consoleFolder(options.env),
+    startedAt: gateway.clock.now(),
     store: state.store,
     policy: documents,
     documents,
@@ -388,6 +411,7 @@ async function createServerApi(
     vault: state.vault,
     tokens: doors.tokens,
     jwtDenials: doors.jwtDenials,
+    ...(input.ownNetwork === null ? {} : { devices: input.ownNetwork.devices }),
     approvals: governing.apiApprovals,
     budgets: governing.apiBudgets,
     openExchanges: () => gateway.active.open(),
@@ -397,6 +421,13 @@ async function createServerApi(
     recorder: gateway.recorder,
     bus: gateway.events,
     routing: { circuits: () => gateway.health.states(), cache: () => gateway.cache.stats() },
+    ...createConsoleParts({
+      settings: options.settings,
+      documents,
+      gateway,
+      hooks: governing.hooks,
+      fetchSmall: input.outbound.fetchSmall,
+    }),
     moreMetrics: () =>
       renderLoad(gateway.active.count, gateway.bodyBudget.heldBytes) +
       renderRouting(gateway.health.states(), gateway.cache.stats()),
@@ -429,6 +460,7 @@ async function closeParts(input: ServeInput): Promise<void> {
   input.simulations.close();
   documents.close();
   await doors.close();
+  await input.ownNetwork?.close();
   await outbound.upstreams.close({ abort: true });
   gateway.routing.close();
   await gateway.largeBodies.close();

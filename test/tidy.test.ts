@@ -6,6 +6,9 @@ import { test } from 'node:test';
 
 const ROOT = resolve(import.meta.dirname, '..');
 
+/** Made by a program from another file. */
+const GENERATED: ReadonlySet<string> = new Set(['console/src/api/schema.d.ts']);
+
 /** Lines; above this a file holds more than one thing. Tables of data are exempt by name. */
 const FILE_LINES_MAX = 600;
 const NAMES_THAT_SAY_NOTHING = /^(utils?|helpers?|common|misc|manager)\b/;
@@ -16,9 +19,10 @@ interface SourceFile {
 }
 
 function files(): SourceFile[] {
-  return ['src', 'test', 'bench', 'scripts'].flatMap((folder) =>
+  return ['src', 'test', 'bench', 'scripts', 'console/src'].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.ts') && !name.includes('node_modules') && !name.startsWith('.cache'))
+      .filter((name) => /\.tsx?$/.test(name) && !name.includes('node_modules') && !name.startsWith('.cache'))
+      .filter((name) => !GENERATED.has(join(folder, name)))
       .map((name) => ({ path: join(folder, name), text: readFileSync(join(ROOT, folder, name), 'utf8') })),
   );
 }
@@ -39,7 +43,7 @@ test('files are named kebab-case after the thing they hold', () => {
     offenders(
       files(),
       ({ path }) =>
-        !/^[a-z0-9]+([.-][a-z0-9]+)*\.ts$/.test(basename(path)) ||
+        !/^[a-z0-9]+([.-][a-z0-9]+)*\.tsx?$/.test(basename(path)) ||
         NAMES_THAT_SAY_NOTHING.test(basename(path)),
     ),
     [],
@@ -68,6 +72,17 @@ test('only the entry points of programs write to the console or end the process'
   const isProgram = (path: string): boolean => /^(src\/cli\/|bench\/|scripts\/|test\/)/.test(path);
   assert.deepEqual(
     offenders(files(), ({ path, text }) => !isProgram(path) && pattern.test(text)),
+    [],
+  );
+});
+
+test('the console writes text only, never markup, and loads nothing from elsewhere', () => {
+  const pattern =
+    /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function\(|DOMParser|https?:\/\/(?!localhost\b)/;
+  const inConsole = files().filter(({ path }) => path.startsWith('console/'));
+  assert.ok(inConsole.length > 30);
+  assert.deepEqual(
+    offenders(inConsole, ({ text }) => pattern.test(text)),
     [],
   );
 });

@@ -26,6 +26,7 @@ test('a door that fails lets nobody in, says nothing of why, and does not end th
       handle: () => assert.fail('nobody is let in'),
       refuse: () => assert.fail('not a path of the API'),
       owns: () => false,
+      isPage: () => false,
       offerClaim: () => Promise.resolve(null),
       openapi: () => ({}),
       routes: [],

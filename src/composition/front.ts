@@ -33,8 +33,6 @@ export type Front = (req: IncomingMessage, res: ServerResponse, listener: Listen
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 /** Strangers write as much as they like; the log does not. */
 const LOGGED_PATH_MAX_CHARS = 200;
-/** Pages that a link in a terminal or mail opens; they only show, deciding is a POST. */
-const LINKABLE_PATHS = new Set(['/', '/claim', '/presence']);
 
 export function createFront(parts: FrontParts): Front {
   const refusedStranger = createStrangerLog(parts.gateway.logger, parts.gateway.clock);
@@ -48,7 +46,8 @@ export function createFront(parts: FrontParts): Front {
       target: req.url ?? '',
       rawHeaders: req.rawHeaders,
       jsonWrites: !isLlm,
-      linkable: LINKABLE_PATHS.has(exchange.path),
+      // What a link in a terminal or mail opens only shows; deciding is a POST.
+      linkable: parts.api.isPage(exchange.path),
     });
     if (!guard.ok) return refuseEarly(parts, exchange, new Refused(GUARD_REASONS[guard.code], guard.message));
     if (listener === 'public' && !isLlm && exchange.path !== '/healthz') {

@@ -65,9 +65,10 @@ describe('the claim link', () => {
     assert.ok(cookie?.httpOnly === true && cookie.sameSite === 'Strict' && cookie.path === '/');
     assert.equal(cookie.domain, 'localhost');
     await page.goto(scene.url);
-    await page.locator('#banner dl').waitFor();
-    assert.doesNotMatch(await page.locator('#banner').innerText(), /Nobody yet/);
-    await page.getByRole('link', { name: 'Presence' }).click();
+    await page.getByText('No provider yet:').waitFor();
+    assert.equal(await page.getByText('Nobody administers this server yet').count(), 0);
+    await page.getByRole('link', { name: 'Audit' }).waitFor();
+    await page.goto(`${scene.url}/presence`);
     await page.locator('#state', { hasText: 'You are present until' }).waitFor();
     assert.deepEqual(watched.faults, []);
   });

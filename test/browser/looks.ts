@@ -15,11 +15,16 @@ export async function findings(page: Page, impacts: readonly string[] | null = n
   await page.evaluate(AXE);
   return page.evaluate(async (wanted) => {
     const axe: {
-      run: () => Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>;
+      run: () => Promise<{
+        violations: { id: string; impact: string; nodes: { html: string; any: { message: string }[] }[] }[];
+      }>;
     } = Reflect.get(window, 'axe');
     const { violations } = await axe.run();
     return violations
       .filter(({ impact }) => wanted === null || wanted.includes(impact))
-      .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
+      .map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes.map(({ html, any }) => `${html.slice(0, 200)} (${any[0]?.message ?? ''})`).join(' | ')}`,
+      );
   }, impacts);
 }

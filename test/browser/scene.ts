@@ -27,7 +27,8 @@ export interface BrowserSceneOptions {
 }
 
 export async function startBrowserScene(options: BrowserSceneOptions = {}): Promise<BrowserScene> {
-  const { document, env = {} } = options;
+  const { document } = options;
+  const env = { ...builtConsole(), ...options.env };
   const stateDir = mkdtempSync(join(tmpdir(), 'postern-browser-'));
   const documentFile = join(stateDir, 'gateway.hujson');
   if (document !== undefined) writeFileSync(documentFile, JSON.stringify(document));
@@ -66,4 +67,10 @@ export async function startBrowserScene(options: BrowserSceneOptions = {}): Prom
       rmSync(stateDir, { recursive: true, force: true });
     },
   };
+}
+
+/** Another build of the console than the usual one, where the environment of the tests names it. */
+function builtConsole(): Readonly<Record<string, string>> {
+  const folder = process.env['POSTERN_CONSOLE_DIR'];
+  return folder === undefined ? {} : { POSTERN_CONSOLE_DIR: folder };
 }

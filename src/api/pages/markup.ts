@@ -16,8 +16,8 @@ export function renderPage(page: Page, nonce: string): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${page.title}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="/assets/style.css" nonce="${nonce}">
-<script src="/assets/${page.script}" nonce="${nonce}" defer></script>
+<link rel="stylesheet" href="/plain/style.css" nonce="${nonce}">
+<script src="/plain/${page.script}" nonce="${nonce}" defer></script>
 </head>
 <body>
 ${page.body}
@@ -28,51 +28,6 @@ ${page.body}
 }
 
 const MESSAGE = '<p id="message" class="message" role="status" aria-live="polite" hidden></p>';
-
-/** Cards come from the script; a part is shown when it has some. */
-const LISTS = `<section id="waiting-part" aria-labelledby="waiting-title" hidden>
-<h2 id="waiting-title">Waiting for you</h2>
-<ul id="waiting" class="rows"></ul>
-</section>
-<section id="asked-part" aria-labelledby="asked-title" hidden>
-<h2 id="asked-title">You asked</h2>
-<ul id="asked" class="rows"></ul>
-</section>`;
-
-export const HOME: Page = {
-  title: 'Postern',
-  script: 'home.js',
-  body: `<header><h1>Postern</h1><p id="identity" class="soft"></p></header>
-<main>
-${MESSAGE}
-<div id="banner" aria-live="polite"><p class="soft">Loading …</p></div>
-${LISTS}
-<section id="requests-part" aria-labelledby="requests-title" hidden>
-<h2 id="requests-title">Requests <small id="live" role="status">connecting …</small></h2>
-<div id="first-call" hidden>
-<p>Nothing has come through yet. Run this, and watch it arrive here:</p>
-<div id="first-snippet"></div>
-</div>
-<div id="requests-table" class="scroll" tabindex="0" role="region" aria-label="Table of requests" hidden><table class="requests">
-<thead><tr><th scope="col">Time</th><th scope="col">Who</th><th scope="col">Model</th><th scope="col">State</th><th scope="col" class="number">Took</th><th scope="col" class="number">Tokens in → out</th><th scope="col" class="number">Cost</th></tr></thead>
-<tbody id="requests"></tbody></table></div>
-</section>
-<section id="usage-part" aria-labelledby="usage-title" hidden>
-<h2 id="usage-title">My usage <small>last 7 days</small></h2>
-<div id="usage-table" class="scroll" tabindex="0" role="region" aria-label="Table of usage" hidden><table>
-<thead><tr><th scope="col">Model</th><th scope="col" class="number">Requests</th><th scope="col" class="number">Input</th><th scope="col" class="number">Output</th><th scope="col" class="number">Cost</th></tr></thead>
-<tbody id="usage"></tbody><tfoot id="usage-total"></tfoot></table></div>
-<p id="usage-empty" hidden>Nothing yet. What you use is summed here by model, with its cost.</p>
-</section>
-<section id="connect-part" aria-labelledby="connect-title" hidden>
-<h2 id="connect-title">Connect a client</h2>
-<p>No key is needed: the connection says who you are.</p>
-<label for="client">Client</label><select id="client"></select>
-<div id="snippets"></div>
-</section>
-</main>
-<footer class="soft"><a href="/approvals">Approvals</a> · <a href="/presence">Presence</a> · <a href="/api/v1/openapi.json">API</a></footer>`,
-};
 
 const PASSKEY = `<label for="passkey-name">Name of the passkey</label><input id="passkey-name" maxlength="60" autocomplete="off" value="this device">
 <p><button id="add-passkey" type="button">Add a passkey</button></p>`;
@@ -97,7 +52,7 @@ ${MESSAGE}
 <p>Add a passkey now, so that you can show your presence later without the server’s terminal.</p>
 ${PASSKEY}
 </div>
-<p><a href="/">To the first page</a></p>
+<p><a href="/">To the console</a></p>
 </section>
 </main>`,
 };
@@ -133,23 +88,6 @@ ${PASSKEY}
 <h2>Finished?</h2>
 <p><button id="end" type="button">End my presence everywhere</button></p>
 </section>
-<p><a href="/">To the first page</a></p>
-</main>`,
-};
-
-export const APPROVALS: Page = {
-  title: 'Approvals · Postern',
-  script: 'approvals.js',
-  body: `<header class="narrow"><h1>Approvals</h1><p id="who" class="soft"></p></header>
-<main class="narrow">
-${MESSAGE}
-<p class="soft">Opening this page decides nothing. A decision needs you in person.</p>
-<section id="linked-part" aria-labelledby="linked-title" hidden>
-<h2 id="linked-title">This approval</h2>
-<ul id="linked" class="rows"></ul>
-</section>
-${LISTS}
-<p id="nothing" hidden>Nothing waits for you.</p>
-<p><a href="/presence">Presence</a> · <a href="/">To the first page</a></p>
+<p><a href="/">To the console</a></p>
 </main>`,
 };

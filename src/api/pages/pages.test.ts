@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { createContext, Script } from 'node:vm';
-import fc from 'fast-check';
-import '../../../test/property-seed.ts';
-import { caller, requestRow, startTestApi, type TestApi } from '../test-api.ts';
-import { spread, visible } from './browser/approval-texts.ts';
-import { durations, editBody, scopeBody } from './browser/approval-decisions.ts';
-import { APPROVALS, CLAIM, HOME, PRESENCE } from './markup.ts';
+import { caller, startTestApi, type TestApi } from '../test-api.ts';
+import { CLAIM, PRESENCE } from './markup.ts';
 import { browserScripts } from './scripts.ts';
 
 const user = caller('local:1');
-const HOSTILE = '<img src=x onerror=alert(1)>';
 
 let t: TestApi;
 beforeEach(async () => {
@@ -22,7 +17,7 @@ afterEach(() => t.close());
 describe('pages (DESIGN section 4)', () => {
   test('a page admits its own script and style by a fresh nonce, and nothing else', async () => {
     const nonces = new Set<string>();
-    for (const path of ['/', '/claim', '/presence', '/approvals', '/approvals/apr_1', '/']) {
+    for (const path of ['/claim', '/presence', '/claim']) {
       const page = await t.send(user, 'GET', path);
       const policy = String(page.headers['content-security-policy']);
       const nonce = /script-src 'nonce-(\w{32})'/.exec(policy)?.[1] ?? '';
@@ -35,11 +30,11 @@ describe('pages (DESIGN section 4)', () => {
       assert.equal(page.text.split(`nonce="${nonce}"`).length, 3, path);
       assert.equal([...page.text.matchAll(/<script|<link rel="stylesheet"/g)].length, 2, path);
     }
-    assert.equal(nonces.size, 6);
+    assert.equal(nonces.size, 3);
   });
 
   test('no page names another site, runs inline code or holds anything of anybody', async () => {
-    for (const path of ['/', '/claim', '/presence', '/approvals/apr_1']) {
+    for (const path of ['/claim', '/presence']) {
       const { text } = await t.send(user, 'GET', path);
       assert.doesNotMatch(text, /https?:\/\/|\son\w+=|javascript:|style="/);
       assert.ok(!text.includes('user-1'));
@@ -47,27 +42,19 @@ describe('pages (DESIGN section 4)', () => {
   });
 
   test('without identity there is no page and no script', async () => {
-    for (const path of [
-      '/',
-      '/claim',
-      '/presence',
-      '/approvals',
-      '/approvals/apr_1',
-      '/assets/home.js',
-      '/assets/style.css',
-    ])
+    for (const path of ['/claim', '/presence', '/plain/claim.js', '/plain/style.css'])
       assert.equal((await t.send(null, 'GET', path)).status, 401, path);
   });
 
   test('assets are a closed list', async () => {
-    for (const name of ['home.js', 'claim.js', 'presence.js', 'approvals.js', 'style.css'])
-      assert.equal((await t.send(user, 'GET', `/assets/${name}`)).status, 200, name);
-    for (const name of ['..%2f..%2fpackage.json', 'constructor', 'home.ts'])
-      assert.equal((await t.send(user, 'GET', `/assets/${name}`)).status, 404, name);
+    for (const name of ['claim.js', 'presence.js', 'style.css'])
+      assert.equal((await t.send(user, 'GET', `/plain/${name}`)).status, 200, name);
+    for (const name of ['..%2f..%2fpackage.json', 'constructor', 'claim.ts'])
+      assert.equal((await t.send(user, 'GET', `/plain/${name}`)).status, 404, name);
   });
 
   test('every element that a script asks for is on its page, and every page is labelled', () => {
-    for (const page of [HOME, CLAIM, PRESENCE, APPROVALS]) {
+    for (const page of [CLAIM, PRESENCE]) {
       assert.ok(browserScripts().has(page.script), page.script);
       const ids = [...page.body.matchAll(/ id="([\w-]+)"/g)].map((match) => match[1]);
       assert.equal(new Set(ids).size, ids.length, page.title);
@@ -90,95 +77,7 @@ describe('pages (DESIGN section 4)', () => {
   });
 });
 
-describe('what an approver reads (issue 3, "Approvals")', () => {
-  test('JSON is spread token by token: no key is lost, no number rounded, and it stays the same JSON', () => {
-    const text = '{"a":1,"a":12345678901234567890,"s":"x{,}:\\"[ \\n","e":[],"o":{},"l":[true,null,-1.5e3]}';
-    const shown = spread(text);
-    assert.equal(shown.split('"a"').length, 3);
-    assert.match(shown, /12345678901234567890/);
-    assert.match(shown, /"s": "x\{,\}:\\"\[ \\n",\n {2}"e": \[\],\n {2}"o": \{\},/);
-    assert.deepEqual(JSON.parse(shown), JSON.parse(text));
-  });
-
-  test('any JSON stays the same JSON when it is spread', () => {
-    fc.assert(
-      fc.property(fc.json(), (text) => {
-        assert.deepEqual(JSON.parse(spread(text)), JSON.parse(text));
-      }),
-    );
-  });
-
-  test('text that is no JSON stays as it is, but for what would hide or turn it', () => {
-    assert.equal(spread('*** Begin {patch}\n+x'), '*** Begin {patch}\n+x');
-    assert.equal(visible('a\u202Eb\u200Bc\u{E0041}d\re'), 'a\\u202eb\\u200bc\\udb40\\udc41d\\u000de');
-  });
-
-  test('nothing is sent as an edit unless it was changed, and JSON stays JSON', () => {
-    const detail = { arguments: '{"a":1}' };
-    assert.deepEqual(editBody('{ "a": 1 }', '{ "a": 1 }', detail), {});
-    assert.deepEqual(editBody('{"a":2}', '{ "a": 1 }', detail), { edited: { a: 2 } });
-    assert.throws(() => editBody('{"a":', '{ "a": 1 }', detail), /must be JSON/);
-    assert.deepEqual(editBody('b', 'a', { arguments: 'a' }), { edited: 'b' });
-  });
-
-  test('times on offer end with the most that policy allows', () => {
-    assert.deepEqual(durations(600), [600]);
-    assert.deepEqual(durations(8 * 3_600), [900, 3_600, 28_800]);
-    assert.deepEqual(scopeBody('time 900'), { scope: 'time', duration_sec: 900 });
-    assert.deepEqual(scopeBody('session'), { scope: 'session' });
-  });
-});
-
-describe('the first page in a browser', () => {
-  test('it shows who, what is recorded, providers, requests, usage and settings, and hostile text stays text', async () => {
-    t.world.store.rows.push(requestRow('req_1', 'local:1', { userLabel: HOSTILE, model: HOSTILE }));
-    t.world.store.usage.push({
-      key: ['openai', HOSTILE],
-      requests: 3,
-      refused: 0,
-      failed: 0,
-      estimated: 0,
-      unpriced: 0,
-      inputTokens: 10,
-      cacheReadTokens: 0,
-      cacheWriteTokens: 0,
-      outputTokens: 20,
-      reasoningTokens: 0,
-      costNanoUsd: 1_500_000_000,
-    });
-    const page = await openPage('home.js', '/');
-    const text = (id: string): string => page.element(id).text();
-    assert.equal(text('identity'), 'user-1 · user');
-    assert.match(
-      text('banner'),
-      /Admin Nobody yet.*test model postern\/echo.*Your prompts and answers are kept, encrypted/s,
-    );
-    assert.match(text('requests'), /<img src=x onerror=alert\(1\)>/);
-    assert.match(text('usage'), /openai\/<img.*3.*10.*20.*\$1\.50/);
-    assert.match(text('snippets'), /claude --model postern\/echo/);
-    page.emit('request.started', {
-      id: 'req_2',
-      started_at: new Date(0).toISOString(),
-      user_label: 'bob',
-      model: 'm',
-      provider: 'openai',
-    });
-    assert.match(text('requests'), /bob.*openai\/m.*running/);
-    page.emit('request.finished', {
-      id: 'req_2',
-      started_at: new Date(0).toISOString(),
-      user_label: 'bob',
-      model: 'm',
-      provider: 'openai',
-      outcome: 'ok',
-      usage: {},
-      cost_nano_usd: 0,
-    });
-    assert.equal(text('requests').split('bob').length, 2);
-    assert.doesNotMatch(text('requests'), /running/);
-    assert.equal(text('message'), '');
-  });
-
+describe('the pages in a browser', () => {
   test('the claim page takes the code out of the address, and claims on the button only', async () => {
     const link = (await t.api.offerClaim())?.url.reveal() ?? '';
     const code = link.split('#')[1] ?? '';
@@ -342,7 +241,7 @@ async function openPage(
     URLSearchParams,
     setTimeout,
   });
-  new Script((await t.send(user, 'GET', `/assets/${script}`)).text).runInContext(context);
+  new Script((await t.send(user, 'GET', `/plain/${script}`)).text).runInContext(context);
   await settle();
   return {
     element,

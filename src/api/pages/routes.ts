@@ -1,10 +1,10 @@
-/** The first page, the claim page and the presence page, with their script and style. */
+/** The claim page and the presence page, with their script and style. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import { newSecret } from '../presence/sessions.ts';
 import { type ApiRouter, untyped } from '../router.ts';
-import { APPROVALS, CLAIM, HOME, type Page, PRESENCE, renderPage } from './markup.ts';
+import { CLAIM, type Page, PRESENCE, renderPage } from './markup.ts';
 import { browserScripts } from './scripts.ts';
 import { STYLE } from './style.ts';
 
@@ -12,19 +12,15 @@ const KNOWN = { role: 'known', presence: false, scope: null } as const;
 const html = { 200: { description: 'A page.', content: { 'text/html': { schema: z.string() } } } };
 
 export function addPageRoutes(router: ApiRouter, deps: ApiDependencies): void {
-  addPage(router, deps, '/', HOME);
   addPage(router, deps, '/claim', CLAIM);
   addPage(router, deps, '/presence', PRESENCE);
-  addPage(router, deps, '/approvals', APPROVALS);
-  // The script reads the id from the address; the page is the same, whatever it is.
-  addPage(router, deps, '/approvals/{id}', APPROVALS);
 
   let scripts: ReadonlyMap<string, string> | null = null;
   router.add(
     KNOWN,
     createRoute({
       method: 'get',
-      path: '/assets/{name}',
+      path: '/plain/{name}',
       summary: 'Script and style of the pages',
       hide: true,
       request: { params: z.object({ name: z.string().max(40) }) },

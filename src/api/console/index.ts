@@ -1,0 +1,3 @@
+/** Hosting of the web console. */
+export { isPagePath } from './addresses.ts';
+export { addConsoleRoutes } from './routes.ts';
