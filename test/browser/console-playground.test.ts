@@ -83,7 +83,7 @@ describe('playground', () => {
   test('a format without streams that browsers read is answered whole', async (t) => {
     const { scene, watched } = await open(t, '/playground?model=claude-sonnet-4-5&format=bedrock_converse');
     await send(watched, 'hello');
-    await answers(watched).first().getByText('Record').waitFor();
+    await answers(watched).first().getByRole('term').filter({ hasText: 'Record' }).waitFor();
     assert.equal((await records(scene))[0]?.['format'], 'bedrock_converse');
     forget(watched);
     await checkPage(watched);

@@ -30,10 +30,10 @@ api.use({
 });
 
 /** What a call answered. Throws `ApiProblem`. */
-export async function dataOf<Data>(call: Promise<{ data?: Data | undefined }>): Promise<Data> {
+export async function dataOf<Data>(call: Promise<{ data?: Data | undefined }>): Promise<Exclude<Data, string>> {
   const { data } = await call;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- failures threw already; a 204 has no data and its type says so
-  return data as Data;
+  return data as Exclude<Data, string>;
 }
 
 /** A shape of the API by its name: `Schema<'Request'>`. */

@@ -8,10 +8,25 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import { type ApiRouter, untyped } from '../router.ts';
+import { ProblemSchema } from '../schemas.ts';
 import { requireCaller } from './identity.ts';
 
 const USE = { role: 'user', presence: false, scope: 'use' } as const;
 const PREFIX = '/api/v1/playground';
+
+/** Refusals come from here as problems, and from the pipeline in the format of the route. */
+const REFUSAL = {
+  description: 'Refused, as a problem or in the format of the route.',
+  content: {
+    'application/problem+json': { schema: ProblemSchema },
+    'application/json': { schema: z.unknown() },
+  },
+};
+const REFUSALS = [400, 401, 403, 404, 405, 413, 415, 422, 429, 502, 503, 504] as const;
+const ANSWERS = {
+  200: { description: "The model's answer, as its format has it." },
+  ...Object.fromEntries(REFUSALS.map((status) => [status, REFUSAL])),
+};
 
 export function addPlaygroundRoutes(router: ApiRouter, deps: ApiDependencies): void {
   router.add(
@@ -23,7 +38,7 @@ export function addPlaygroundRoutes(router: ApiRouter, deps: ApiDependencies): v
       description:
         'Behind the prefix stands the route of the model, such as `v1/messages`; body and answer are those of its format, streams included. Policy, budgets and records are those of every request; its agent is `playground`. `x-postern-request-id` names its record.',
       request: { params: z.object({ route: z.string().min(1).max(4_096) }) },
-      responses: { 200: { description: "The model's answer." } },
+      responses: ANSWERS,
     }),
     (c) => {
       const { playground } = deps;

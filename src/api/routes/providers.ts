@@ -46,7 +46,7 @@ const ProviderSchema = z
     requests: z.int(),
     failed: z.int(),
     error_rate: z.number().describe('0 to 1.'),
-    latency: LatencySchema.nullable(),
+    latency: z.union([LatencySchema, z.null()]),
     cost_nano_usd: NanoUsd,
     last_used_at: NullableTime,
     last_failure: z

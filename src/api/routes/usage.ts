@@ -39,8 +39,8 @@ const CompareSchema = z
       .array(
         z.object({
           key: UsageKeySchema,
-          current: UsageSumsSchema.nullable(),
-          previous: UsageSumsSchema.nullable(),
+          current: z.union([UsageSumsSchema, z.null()]),
+          previous: z.union([UsageSumsSchema, z.null()]),
         }),
       )
       .describe('The largest change of cost first.'),
@@ -117,7 +117,15 @@ function addSums(router: ApiRouter, deps: ApiDependencies): void {
           format: z.enum(['json', 'csv']).optional(),
         }),
       },
-      responses: { 200: json(listOf(UsageSchema), 'Sums.') },
+      responses: {
+        200: {
+          description: 'Sums.',
+          content: {
+            'application/json': { schema: listOf(UsageSchema) },
+            'text/csv': { schema: z.string() },
+          },
+        },
+      },
     }),
     async (c) => {
       const query = c.req.valid('query');
