@@ -30,7 +30,9 @@ api.use({
 });
 
 /** What a call answered. Throws `ApiProblem`. */
-export async function dataOf<Data>(call: Promise<{ data?: Data | undefined }>): Promise<Exclude<Data, string>> {
+export async function dataOf<Data>(
+  call: Promise<{ data?: Data | undefined }>,
+): Promise<Exclude<Data, string>> {
   const { data } = await call;
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- failures threw already; a 204 has no data and its type says so
   return data as Exclude<Data, string>;
