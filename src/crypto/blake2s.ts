@@ -5,7 +5,7 @@ import { createHash, createHmac } from 'node:crypto';
 /** Bytes of a full digest. */
 export const BLAKE2S_BYTES = 32;
 /** Bytes of the short keyed digest that WireGuard calls MAC. */
-export const BLAKE2S_MAC_BYTES = 16;
+const BLAKE2S_MAC_BYTES = 16;
 
 /** BLAKE2s-256 over the parts, one after the other; 32 bytes. */
 export function blake2s(...parts: readonly Uint8Array[]): Buffer {
@@ -24,7 +24,7 @@ export function blake2sMac(key: Uint8Array, data: Uint8Array): Buffer {
 }
 
 /** HMAC with BLAKE2s-256; 32 bytes. */
-export function hmacBlake2s(key: Uint8Array, ...parts: readonly Uint8Array[]): Buffer {
+function hmacBlake2s(key: Uint8Array, ...parts: readonly Uint8Array[]): Buffer {
   const state = createHmac('blake2s256', key);
   for (const part of parts) state.update(part);
   return state.digest();

@@ -15,7 +15,7 @@ import { REDACTED } from '../base/secret.ts';
 /** Bytes that sealing adds. */
 export const CHACHA_TAG_BYTES = 16;
 /** Bytes of a key. */
-export const CHACHA_KEY_BYTES = 32;
+const CHACHA_KEY_BYTES = 32;
 
 const NONCE_BYTES = 12;
 const OPTIONS = { authTagLength: CHACHA_TAG_BYTES } as const;

@@ -1,8 +1,8 @@
 /** Cryptography: the only folder that imports `node:crypto`. */
-export { open, seal, SEAL_OVERHEAD_BYTES } from './aead.ts';
-export { blake2s, BLAKE2S_BYTES, BLAKE2S_MAC_BYTES, blake2sMac } from './blake2s.ts';
-export { canonicalJson, CANONICAL_DEPTH_MAX } from './canonical-json.ts';
-export { CHACHA_KEY_BYTES, CHACHA_TAG_BYTES, ChaChaKey } from './chacha-key.ts';
+export { open, seal } from './aead.ts';
+export { blake2s, BLAKE2S_BYTES, blake2sMac } from './blake2s.ts';
+export { canonicalJson } from './canonical-json.ts';
+export { CHACHA_TAG_BYTES, ChaChaKey } from './chacha-key.ts';
 export type { CounterOrder } from './chacha-key.ts';
 export { createSelfSignedCertificate, readCertificate } from './certificate.ts';
 export type { CertificateFacts, CertificatePair, SelfSignedOptions } from './certificate.ts';
@@ -19,17 +19,16 @@ export {
 export { createKeyring, deriveKey, KEY_BYTES } from './keyring.ts';
 export type { Keyring } from './keyring.ts';
 export { KEY_LABELS } from './labels.ts';
-export { BOX_NONCE_BYTES, BOX_OVERHEAD_BYTES, NaclBox } from './nacl-box.ts';
+export { NaclBox } from './nacl-box.ts';
 export {
   createNoiseProtocol,
   NOISE_MESSAGE_1_BYTES,
   NOISE_MESSAGE_2_BYTES,
   NoiseInitiator,
   NoiseResponder,
-  PRESHARED_KEY_BYTES,
 } from './noise.ts';
 export type { NoiseKeys, NoiseOpened, NoisePattern, NoisePeer, NoiseProtocol } from './noise.ts';
 export { SecretBytes } from './secret-bytes.ts';
 export { X25519_KEY_BYTES, X25519PrivateKey, X25519PublicKey } from './x25519.ts';
-export { openXChaCha, sealXChaCha, XCHACHA_NONCE_BYTES, XCHACHA_TAG_BYTES } from './xchacha.ts';
+export { openXChaCha, sealXChaCha, XCHACHA_NONCE_BYTES } from './xchacha.ts';
 export type { XChaChaOptions } from './xchacha.ts';

@@ -26,6 +26,10 @@ export const KEY_LABELS = {
   redaction: 'postern/redaction/1',
   /** Seals and names what deciding remembers over a restart. */
   memory: 'postern/memory/1',
+  /** The key of the coordination server that devices encrypt to. */
+  control: 'postern/control/1',
+  /** Hashes of the keys by which devices join. */
+  authKeyHash: 'postern/auth-key-hash/1',
   /** Everything else that is short-lived and signed. */
   session: 'postern/session/1',
 } as const;

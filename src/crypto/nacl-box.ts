@@ -9,9 +9,9 @@ import { REDACTED } from '../base/secret.ts';
 import type { X25519PrivateKey, X25519PublicKey } from './x25519.ts';
 
 /** Bytes of a nonce: long enough to be drawn at random. */
-export const BOX_NONCE_BYTES = 24;
+const BOX_NONCE_BYTES = 24;
 /** Bytes that sealing adds. */
-export const BOX_OVERHEAD_BYTES = 16;
+const BOX_OVERHEAD_BYTES = 16;
 
 /** "expand 32-byte k" as four little-endian words: the constant of Salsa20 with a 32-byte key. */
 const SIGMA = Uint32Array.of(0x61707865, 0x3320646e, 0x79622d32, 0x6b206574);

@@ -30,7 +30,7 @@ export const NOISE_MESSAGE_1_BYTES = 96;
 /** Bytes of message 2 with an empty payload. */
 export const NOISE_MESSAGE_2_BYTES = 48;
 /** Bytes of a preshared key. */
-export const PRESHARED_KEY_BYTES = 32;
+const PRESHARED_KEY_BYTES = 32;
 
 const TAG_BYTES = 16;
 const MESSAGE_MAX_BYTES = 65_535;

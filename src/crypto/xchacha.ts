@@ -5,7 +5,7 @@ import { assert } from '../base/errors.ts';
 /** Bytes of a nonce: long enough to be drawn at random. */
 export const XCHACHA_NONCE_BYTES = 24;
 /** Bytes that sealing adds. */
-export const XCHACHA_TAG_BYTES = 16;
+const XCHACHA_TAG_BYTES = 16;
 
 /** What both directions take. */
 export interface XChaChaOptions {

@@ -59,9 +59,9 @@ export type EventStreamErrorCode =
   | 'event_stream_truncated';
 
 /** The format's own limit of headers: 128 KiB. */
-export const EVENT_STREAM_HEADERS_MAX_BYTES = 131_072;
+const EVENT_STREAM_HEADERS_MAX_BYTES = 131_072;
 /** The format's own limit of a payload is 24 MiB. */
-export const EVENT_STREAM_PAYLOAD_MAX_BYTES = 25_165_824;
+const EVENT_STREAM_PAYLOAD_MAX_BYTES = 25_165_824;
 
 const PRELUDE_BYTES = 12;
 /** Prelude and the last checksum. */

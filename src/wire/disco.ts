@@ -22,7 +22,7 @@
  */
 import { IP_PORT_BYTES, type IpPort, readIpPort, writeIpPort } from './ip-port.ts';
 
-export const DISCO_KEY_BYTES = 32;
+const DISCO_KEY_BYTES = 32;
 export const DISCO_NONCE_BYTES = 24;
 export const DISCO_TX_BYTES = 12;
 /** Endpoints read from one call-me-maybe; more than any honest node has. */

@@ -42,7 +42,7 @@ export const DNS_RCODE = {
 /** RFC 1035 section 2.3.4: without EDNS nobody takes a longer datagram. */
 export const DNS_UDP_MAX_BYTES = 512;
 /** RFC 1035 section 2.3.4: of a name's text, without the last dot. */
-export const DNS_NAME_MAX_CHARS = 253;
+const DNS_NAME_MAX_CHARS = 253;
 
 const HEADER_BYTES = 12;
 const LABEL_MAX_BYTES = 63;

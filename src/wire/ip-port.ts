@@ -34,10 +34,6 @@ export function formatIpPort({ ip, port }: IpPort): string {
   return ip.family === 4 ? `${formatIp(ip)}:${port}` : `[${formatIp(ip)}]:${port}`;
 }
 
-export function sameIpPort(a: IpPort, b: IpPort): boolean {
-  return a.port === b.port && a.ip.family === b.ip.family && a.ip.value === b.ip.value;
-}
-
 /** The 16 bytes at `offset`, which must be there. IPv4-mapped addresses are given as IPv4. */
 export function readIp16(bytes: Buffer, offset: number): IpAddress {
   const high = bytes.readBigUInt64BE(offset);
@@ -47,7 +43,7 @@ export function readIp16(bytes: Buffer, offset: number): IpAddress {
     : { family: 6, value: (high << 64n) | low };
 }
 
-export function writeIp16(bytes: Buffer, offset: number, ip: IpAddress): void {
+function writeIp16(bytes: Buffer, offset: number, ip: IpAddress): void {
   const value = ip.family === 4 ? MAPPED_PREFIX | ip.value : ip.value;
   bytes.writeBigUInt64BE(value >> 64n, offset);
   bytes.writeBigUInt64BE(value & LOW_64, offset + 8);

@@ -22,8 +22,6 @@ import type { IpPort } from './ip-port.ts';
 import { readIp16 } from './ip-port.ts';
 
 export const STUN_TX_BYTES = 12;
-/** Where DERP's relays listen unless their map says otherwise. */
-export const STUN_DEFAULT_PORT = 3478;
 
 const HEADER_BYTES = 20;
 const COOKIE = 0x2112a442;

@@ -36,7 +36,7 @@ export const TCP_HEADER_BYTES = 20;
 export const TCP_FLAG = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32 } as const;
 
 /** Larger shift counts are read as this one (RFC 7323 section 2.3). */
-export const WINDOW_SCALE_MAX = 14;
+const WINDOW_SCALE_MAX = 14;
 /** Blocks that fit in the 40 bytes of options. */
 export const SACK_BLOCKS_MAX = 4;
 /** What timestamps take, with padding to a multiple of four. */
@@ -185,18 +185,6 @@ export interface TcpHeaderFields {
   timestampEcho: number;
   sackCount: number;
   readonly sackEdges: Int32Array;
-}
-
-/** Bytes of the header that `writeTcpHeader` would write. */
-export function tcpHeaderBytes(fields: TcpHeaderFields): number {
-  return (
-    TCP_HEADER_BYTES +
-    (fields.mss > 0 ? 4 : 0) +
-    (fields.windowScale >= 0 ? 4 : 0) +
-    (fields.sackPermitted ? 4 : 0) +
-    (fields.hasTimestamps ? TIMESTAMP_OPTION_BYTES : 0) +
-    (fields.sackCount > 0 ? 4 + fields.sackCount * 8 : 0)
-  );
 }
 
 /** Writes a header at `at`, the checksum still 0; returns where the data goes. */

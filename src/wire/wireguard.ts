@@ -49,14 +49,14 @@ export const WIREGUARD_TYPE = { initiation: 1, response: 2, cookieReply: 3, data
 export type WireguardType = (typeof WIREGUARD_TYPE)[keyof typeof WIREGUARD_TYPE];
 
 export const INITIATION_BYTES = 148;
-export const RESPONSE_BYTES = 92;
-export const COOKIE_REPLY_BYTES = 64;
+const RESPONSE_BYTES = 92;
+const COOKIE_REPLY_BYTES = 64;
 /** Transport data with an empty inner packet: a keepalive. */
-export const DATA_MIN_BYTES = 32;
+const DATA_MIN_BYTES = 32;
 /** Bytes before the sealed part of transport data. */
 export const DATA_HEADER_BYTES = 16;
 /** Bytes of mac1, of mac2 and of a cookie. */
-export const MAC_BYTES = 16;
+const MAC_BYTES = 16;
 
 const INITIATION_NOISE_END = INITIATION_BYTES - 2 * MAC_BYTES;
 const RESPONSE_NOISE_END = RESPONSE_BYTES - 2 * MAC_BYTES;
@@ -92,7 +92,7 @@ export function readInitiation(datagram: Buffer): WireguardInitiation {
   return { sender: datagram.readUInt32LE(4), noise: datagram.subarray(8, INITIATION_NOISE_END) };
 }
 
-/** An initiation with empty macs, for `writeMacs`. `noise` has 108 bytes. */
+/** An initiation whose macs are still zeros (see `macsOf`). `noise` has 108 bytes. */
 export function buildInitiation(sender: number, noise: Uint8Array): Buffer {
   const datagram = Buffer.alloc(INITIATION_BYTES);
   datagram.writeUInt32LE(WIREGUARD_TYPE.initiation, 0);
@@ -117,7 +117,7 @@ export function readResponse(datagram: Buffer): WireguardResponse {
   };
 }
 
-/** A response with empty macs, for `writeMacs`. `noise` has 48 bytes. */
+/** A response whose macs are still zeros (see `macsOf`). `noise` has 48 bytes. */
 export function buildResponse(sender: number, receiver: number, noise: Uint8Array): Buffer {
   const datagram = Buffer.alloc(RESPONSE_BYTES);
   datagram.writeUInt32LE(WIREGUARD_TYPE.response, 0);

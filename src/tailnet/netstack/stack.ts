@@ -67,7 +67,7 @@ export interface NetStackOptions {
 }
 
 export class NetStack {
-  readonly #addresses: readonly Buffer[];
+  #addresses: readonly Buffer[];
   readonly #output: (packet: Buffer) => void;
   readonly #mtu: number;
   readonly #packet: Buffer;
@@ -83,7 +83,7 @@ export class NetStack {
   constructor(options: NetStackOptions) {
     const { addresses, random } = options;
     const mtu = options.mtu ?? MTU_DEFAULT;
-    assert(addresses.length > 0 && addresses.length <= OWN_ADDRESSES_MAX, 'a stack has 1 to 64 addresses');
+    assertCount(addresses);
     assert(mtu >= MTU_MIN && mtu <= MTU_MAX, `the MTU is ${MTU_MIN} to ${MTU_MAX}, got ${mtu}`);
     this.#addresses = addresses;
     this.#output = options.output;
@@ -117,6 +117,12 @@ export class NetStack {
   /** The own addresses. */
   get addresses(): readonly Buffer[] {
     return this.#addresses;
+  }
+
+  /** Others from now on. Connections of an address that is gone are the caller's to end: nothing reaches them. */
+  setAddresses(addresses: readonly Buffer[]): void {
+    assertCount(addresses);
+    this.#addresses = addresses;
   }
 
   get counters(): Readonly<NetStackCounters> {
@@ -303,6 +309,10 @@ export class NetStack {
     });
     this.#transmit(writeIcmp(this.#packet, ipBytes, fields));
   }
+}
+
+function assertCount(addresses: readonly Buffer[]): void {
+  assert(addresses.length > 0 && addresses.length <= OWN_ADDRESSES_MAX, 'a stack has 1 to 64 addresses');
 }
 
 function failureOf(reason: 'network' | 'host' | 'protocol' | 'port' | 'prohibited'): TcpFailure {

@@ -10,7 +10,7 @@ export const REJECT_AFTER_MS = 180_000;
 /** Keys are wiped this long after the last session was made (section 6.3). */
 export const WIPE_AFTER_MS = 3 * REJECT_AFTER_MS;
 /** How long a handshake is tried (section 6.4). */
-export const REKEY_ATTEMPT_MS = 90_000;
+const REKEY_ATTEMPT_MS = 90_000;
 /** Between two tries of a handshake, and the least time between two initiations to a peer (section 6.1). */
 export const REKEY_TIMEOUT_MS = 5_000;
 /** Added to the time between tries, drawn from 0 up to this, so that two sides do not collide for ever (section 6.1). */

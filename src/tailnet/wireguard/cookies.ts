@@ -23,12 +23,12 @@ const COOKIE_LABEL = Buffer.from('cookie--');
 const SECRET_BYTES = 32;
 
 /** The key of mac1 for messages to the owner of a public key. */
-export function mac1KeyOf(publicKey: Uint8Array): Buffer {
+function mac1KeyOf(publicKey: Uint8Array): Buffer {
   return blake2s(MAC1_LABEL, publicKey);
 }
 
 /** The key that seals cookies which the owner of a public key hands out. */
-export function cookieKeyOf(publicKey: Uint8Array): Buffer {
+function cookieKeyOf(publicKey: Uint8Array): Buffer {
   return blake2s(COOKIE_LABEL, publicKey);
 }
 

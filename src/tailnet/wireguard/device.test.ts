@@ -101,6 +101,19 @@ test('a repeated or older initiation is refused by its timestamp (section 5.1)',
   assert.equal(b.sent.length, 1, 'one response');
 });
 
+test('two initiations of one peer are taken 50 ms apart at the least, although both are new', () => {
+  const [a, b] = [createTestDevice('a', 1), createTestDevice('b', 2)];
+  join(a, b);
+  a.device.connect(b.key, 0);
+  b.device.receive(firstSent(a), a.endpoint, 10_000);
+  a.sent.length = 0;
+  a.device.connect(b.key, 6_000);
+  b.device.receive(firstSent(a), a.endpoint, 10_049);
+  assert.deepEqual(drops(b), { old_initiation: 1 });
+  b.device.receive(firstSent(a), a.endpoint, 10_050);
+  assert.equal(b.device.counters.initiationsReceived, 2);
+});
+
 test('timestamps rise although the wall clock stands still or goes back', () => {
   let wall = 1_800_000_000_000;
   const a = createTestDevice('a', 1, { wallClock: { now: () => wall } });
@@ -359,6 +372,30 @@ test('under load a sender must prove its address by a cookie, and then may (sect
   runUntil([a, b], 6_000);
   assert.equal(b.delivered.length, 1, 'the next try carried mac2');
   assert.equal(b.device.counters.cookieRepliesSent, 1);
+});
+
+test('under load a source that proved its address has five handshakes at once, then 20 a second', () => {
+  const [a, b] = [createTestDevice('a', 1), createTestDevice('b', 2, { underLoadPerSec: 0 })];
+  join(a, b);
+  a.device.connect(b.key, 0);
+  carry(a, b, 0);
+  a.device.connect(b.key, 5_000);
+  const withCookie = firstSent(a);
+  for (let count = 0; count < 7; count += 1) b.device.receive(withCookie, a.endpoint, 5_000);
+  assert.deepEqual(drops(b), { no_cookie: 1, old_initiation: 4, source_rate: 2 });
+  b.device.receive(withCookie, a.endpoint, 5_050);
+  assert.deepEqual(drops(b), { no_cookie: 1, old_initiation: 5, source_rate: 2 });
+});
+
+test('cookie replies are bounded at 1,000 a second', () => {
+  const [a, b] = [createTestDevice('a', 1), createTestDevice('b', 2, { underLoadPerSec: 0 })];
+  join(a, b);
+  a.device.connect(b.key, 0);
+  for (let port = 1; port <= 1_010; port += 1) b.device.receive(firstSent(a), { key: `a:${port}` }, 0);
+  assert.equal(b.device.counters.cookieRepliesSent, 1_000);
+  assert.equal(b.sent.length, 1_000);
+  b.device.receive(firstSent(a), a.endpoint, 1_000);
+  assert.equal(b.sent.length, 1_001);
 });
 
 test('a cookie is for one address and for 120 s (section 5.4.7)', () => {

@@ -225,7 +225,7 @@ export class WireguardDevice {
     return true;
   }
 
-  /** The peer that an inner address belongs to, or null: `packetAt` points at 4 or 16 bytes. */
+  /** The peer that an inner address of 4 or 16 bytes belongs to, or null. */
   peerOf(address: Buffer): PeerKey | null {
     if (address.byteLength === 4) return this.#routes.find4(address, 0)?.key ?? null;
     return address.byteLength === 16 ? (this.#routes.find6(address, 0)?.key ?? null) : null;

@@ -6,11 +6,11 @@
 /** Handshake messages with a right mac1 per second above which mac2 is asked for. Ours: about a tenth of a core. */
 export const UNDER_LOAD_PER_SEC = 250;
 /** Once under load, for this long. Ours. */
-export const UNDER_LOAD_HOLD_MS = 1_000;
+const UNDER_LOAD_HOLD_MS = 1_000;
 /** Handshakes per second from one source under load, after mac2. Ours. */
-export const SOURCE_RATE_PER_SEC = 20;
+const SOURCE_RATE_PER_SEC = 20;
 /** Handshakes at once from one source under load. Ours. */
-export const SOURCE_BURST = 5;
+const SOURCE_BURST = 5;
 /** Sources remembered. Ours; when full of busy ones, others wait. */
 export const SOURCES_MAX = 8_192;
 /** Cookie replies per second: each is one message for one message, a little smaller than its cause. Ours. */

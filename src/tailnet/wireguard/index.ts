@@ -11,5 +11,7 @@ export type {
   WireguardPeerOptions,
   WireguardPeerStatus,
 } from './types.ts';
-export { udpEndpoint, WireguardUdp } from './udp-driver.ts';
-export type { UdpDriverCounters, UdpEndpoint, WireguardUdpOptions } from './udp-driver.ts';
+export { WireguardUdp } from './udp-driver.ts';
+export type { UdpDriverCounters, WireguardUdpOptions } from './udp-driver.ts';
+export { udpEndpoint, UdpSockets } from './udp-sockets.ts';
+export type { UdpEndpoint, UdpSocketCounters, UdpSocketsOptions } from './udp-sockets.ts';

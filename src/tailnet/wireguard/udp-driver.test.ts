@@ -5,8 +5,9 @@ import { systemClock } from '../../base/clock.ts';
 import { systemRandom } from '../../base/random.ts';
 import { X25519PrivateKey } from '../../crypto/index.ts';
 import { cidr, ipv4Packet } from './test-device.ts';
-import { udpEndpoint, WireguardUdp } from './udp-driver.ts';
+import { WireguardUdp } from './udp-driver.ts';
 import type { WireguardUdpOptions } from './udp-driver.ts';
+import { udpEndpoint } from './udp-sockets.ts';
 
 interface Node {
   readonly udp: WireguardUdp;

@@ -71,6 +71,15 @@ export class UserspaceNetwork {
     return this.#stack.usage;
   }
 
+  /** Other own addresses from now on; connections of those that are gone are reset. Listeners on all of them stay. */
+  setAddresses(addresses: readonly string[]): void {
+    const gone = [...this.#sockets].filter(
+      ({ localAddress }) => localAddress !== undefined && !addresses.includes(localAddress),
+    );
+    for (const socket of gone) socket.resetAndDestroy();
+    this.#stack.setAddresses(addresses.map(mustParse));
+  }
+
   /** A packet from the network; it belongs to the stack from now on. */
   receive(packet: Buffer): void {
     if (this.#isClosed) return;

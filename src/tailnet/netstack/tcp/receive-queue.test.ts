@@ -86,6 +86,18 @@ test('sequence numbers compare across the wrap (RFC 9293 section 3.4)', () => {
   );
 });
 
+test('a memory budget gives up to its limit, and says when little is left', () => {
+  const memory = new MemoryBudget(800);
+  assert.ok(memory.take(700));
+  assert.equal(memory.take(101), false);
+  assert.equal(memory.usedBytes, 700, 'what was refused is not counted');
+  assert.equal(memory.isScarce, false);
+  memory.charge(101);
+  assert.equal(memory.isScarce, true);
+  memory.give(801);
+  assert.ok(memory.take(800));
+});
+
 test('gathered: what waits comes as one piece, at most 64 KiB, and gives its memory back', () => {
   const memory = new MemoryBudget(1 << 24);
   const queue = new ReceiveQueue(memory, 1 << 20);

@@ -1,6 +1,8 @@
 /** One stack under test and a peer made by hand: segments go in as written, what comes out is read back. */
 import assert from 'node:assert/strict';
 import { sha256 } from '../../../crypto/index.ts';
+import { addToChecksum, finishChecksum } from '../../../wire/checksum.ts';
+import { writeIcmp } from '../../../wire/icmp.ts';
 import {
   createIpPacket,
   IP_PROTOCOL,
@@ -156,6 +158,36 @@ export class Script {
     });
     sealTcp(packet, 12, 20, end);
     this.stack.receive(packet.subarray(0, end), this.now);
+  }
+
+  /** A message from the path about a segment of ours, which it quotes by its first eight bytes. */
+  sendIcmpError(message: { error: 'port-unreachable' | 'too-big'; sequence: number; mtu?: number }): void {
+    const quote = Buffer.alloc(28);
+    writeIpHeader(quote, {
+      source: OWN,
+      destination: PEER,
+      protocol: IP_PROTOCOL.tcp,
+      payloadBytes: 8,
+      hopLimit: 64,
+    });
+    quote.writeUInt16BE(this.#localPort, 20);
+    quote.writeUInt16BE(this.#remotePort, 22);
+    quote.writeInt32BE((this.#ownStart + message.sequence) | 0, 24);
+    const packet = Buffer.alloc(56);
+    writeIpHeader(packet, {
+      source: PEER,
+      destination: OWN,
+      protocol: IP_PROTOCOL.icmp,
+      payloadBytes: 36,
+      hopLimit: 64,
+    });
+    writeIcmp(packet, 20, { type: 'port-unreachable', rest: message.mtu ?? 0, body: quote });
+    if (message.error === 'too-big') {
+      packet[21] = 4;
+      packet.writeUInt16BE(0, 22);
+      packet.writeUInt16BE(finishChecksum(addToChecksum(0, packet, 20, packet.length)), 22);
+    }
+    this.stack.receive(packet, this.now);
   }
 
   /** Lets time pass, with every timer on the way. */

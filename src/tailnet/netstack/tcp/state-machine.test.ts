@@ -148,6 +148,46 @@ describe('resets and strangers (RFC 9293 section 3.10.7.1, RFC 5961)', () => {
     assert.deepEqual(script.take(), [], 'never a reset for a reset');
   });
 
+  test('resets to strangers are bounded: 200 at once, 500 a second', () => {
+    const script = new Script();
+    for (let count = 0; count < 300; count += 1) script.send({ flags: '.', ack: 5 });
+    assert.equal(script.take().length, 200);
+    assert.equal(script.stack.counters.drops.rateLimited, 100);
+    script.wait(10);
+    for (let count = 0; count < 10; count += 1) script.send({ flags: '.', ack: 5 });
+    assert.equal(script.take().length, 5);
+  });
+
+  test('an ICMP error ends a dial only if it quotes our SYN, and no connection (RFC 1122, RFC 5927)', () => {
+    const script = new Script();
+    script.connect();
+    script.take();
+    script.sendIcmpError({ error: 'port-unreachable', sequence: 1 });
+    assert.deepEqual(script.events, []);
+    script.sendIcmpError({ error: 'port-unreachable', sequence: 0 });
+    assert.deepEqual(script.events, ['ECONNREFUSED']);
+
+    const established = new Script();
+    const connection = established.establish();
+    established.write('x');
+    established.sendIcmpError({ error: 'port-unreachable', sequence: 1 });
+    assert.equal(connection.state, 'established');
+    assert.equal(established.stack.counters.drops.icmpIgnored, 1);
+  });
+
+  test('"too big" counts only if it quotes what is under way (RFC 1191, RFC 5927 section 4.1)', () => {
+    const script = new Script();
+    script.establish();
+    script.write('x'.repeat(2000));
+    assert.deepEqual(script.takeText(), ['. 1+1000 1', 'P. 1001+1000 1']);
+    for (const sequence of [0, 2001, 90_000]) script.sendIcmpError({ error: 'too-big', sequence, mtu: 600 });
+    assert.deepEqual(script.take(), []);
+    assert.equal(script.stack.counters.drops.icmpIgnored, 3);
+    script.sendIcmpError({ error: 'too-big', sequence: 1001, mtu: 600 });
+    const [first] = script.take();
+    assert.deepEqual([first?.sequence, first?.data.length], [1, 560]);
+  });
+
   test('a refused dial is ECONNREFUSED, and only for a reset that acknowledges our SYN', () => {
     const script = new Script();
     script.connect();
@@ -227,6 +267,20 @@ describe('resets and strangers (RFC 9293 section 3.10.7.1, RFC 5961)', () => {
     for (let port = 1; port <= 500; port += 1) script.send({ flags: 'S', fromPort: port });
     assert.equal(script.stack.usage.connections, 256);
     assert.equal(script.stack.counters.tcp.backlogEvicted, 600 + 244);
+  });
+
+  test('TIME-WAIT holds 4,096 connections: the oldest ends first', () => {
+    const script = new Script();
+    script.listen();
+    for (let fromPort = 1; fromPort <= 4_100; fromPort += 1) {
+      script.send({ flags: 'S', fromPort });
+      script.take();
+      script.send({ flags: '.', sequence: 1, ack: 1, fromPort });
+      script.connection?.end(script.now);
+      script.send({ flags: 'F.', sequence: 1, ack: 2, fromPort });
+      assert.equal(script.connection?.state, 'time-wait');
+    }
+    assert.equal(script.stack.usage.connections, 4_096);
   });
 
   test('the limit of connections holds', () => {
