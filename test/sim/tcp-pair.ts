@@ -9,7 +9,7 @@ import {
 } from '../../src/tailnet/netstack/index.ts';
 import { type LinkConditions, SimulatedNetwork, seededRandom } from './network.ts';
 
-export const ADDRESS_A = Buffer.from([100, 64, 0, 1]);
+const ADDRESS_A = Buffer.from([100, 64, 0, 1]);
 export const ADDRESS_B = Buffer.from([100, 64, 0, 2]);
 
 export interface StackPair {
@@ -19,7 +19,7 @@ export interface StackPair {
 }
 
 /** Not secret: for simulations. */
-export function testHash(data: Uint8Array): Uint8Array {
+function testHash(data: Uint8Array): Uint8Array {
   return createHash('sha256').update('simulation').update(data).digest();
 }
 

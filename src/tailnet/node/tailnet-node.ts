@@ -2,149 +2,140 @@
  * A node of a private network inside this process: own addresses, listening, dialling, and knowing who
  * calls, without root, a network device or a daemon. Shaped like tsnet and Node's own `net`.
  *
- * Here: networks without a control server, whose peers are added one by one (`setPeers`). A packet goes
- * from a peer to the node or the other way; nothing is forwarded, so peers cannot reach each other.
+ * With `controlUrl` it joins the network of a control server (Tailscale, Headscale, Postern); without,
+ * its peers are added one by one (`setPeer`).
  */
-import http from 'node:http';
+import type http from 'node:http';
+import type https from 'node:https';
+import type tls from 'node:tls';
 import { systemClock, type Clock } from '../../base/clock.ts';
-import { assert } from '../../base/errors.ts';
 import { systemRandom, type Random } from '../../base/random.ts';
-import { hmacSha256, SecretBytes, type X25519PublicKey } from '../../crypto/index.ts';
-import { type Cidr, formatIp, parseCidr, parseIp } from '../../wire/ip.ts';
-import {
-  type DialOptions,
-  type NetStackCounters,
-  type NetstackServer,
-  type NetstackSocket,
-  type NetstackUdpSocket,
-  UserspaceNetwork,
-} from '../netstack/index.ts';
-import {
-  udpEndpoint,
-  type WireguardCounters,
-  type WireguardPeerOptions,
-  WireguardUdp,
-} from '../wireguard/index.ts';
-import { answerDns } from './dns-answerer.ts';
+import type { X25519PublicKey } from '../../crypto/index.ts';
+import { parseIp } from '../../wire/ip.ts';
+import type { DialOptions, NetstackServer, NetstackSocket, NetstackUdpSocket } from '../netstack/index.ts';
+import { ControlledNetwork } from './controlled/controlled-network.ts';
+import { joinControl } from './controlled/join-control.ts';
 import { nodeError } from './errors.ts';
-import type { NodePeer, NodePeerStatus, StaticPeer } from './node-peer.ts';
+import {
+  type Connect,
+  type Connector,
+  createConnector,
+  createHttpAgent,
+  createHttpsAgent,
+} from './http-connectors.ts';
+import type { NodeNetwork } from './node-network.ts';
+import type { NodeListenOptions, TailnetNodeOptions, UpOptions } from './node-options.ts';
+import type { NodePeer, StaticPeer } from './node-peer.ts';
+import { describeStatus } from './describe-status.ts';
+import type { NodeEvent, NodeStatus } from './node-status.ts';
 import { PcapFile } from './pcap-file.ts';
 import { PeerConnections } from './peer-connections.ts';
-import { createStateFile } from './state-file.ts';
-import {
-  createStaticState,
-  parseStaticState,
-  revealStaticState,
-  staticAddresses,
-  type StaticState,
-} from './static-state.ts';
-import { formatPublicKey, parsePublicKey } from './wg-quick.ts';
+import { StaticNetwork } from './static-network.ts';
 
-export interface TailnetNodeOptions {
-  /** Folder of the state file (`node.json`, 0600), made where it is missing. Of this node alone. */
-  readonly stateDir: string;
-  /** The name that peers' resolvers are told, besides `ai`. Default `postern`. */
-  readonly hostname?: string;
-  /** UDP port for WireGuard; default 0, any free one. */
-  readonly port?: number;
-  /** Local addresses of the UDP sockets; default all, null for none of that family. */
-  readonly address4?: string | null;
-  readonly address6?: string | null;
-  readonly clock?: Clock;
-  readonly random?: Random;
-}
+type OpenStack = NodeNetwork & { readonly stack: NonNullable<NodeNetwork['stack']> };
 
-export interface NodeListenOptions {
-  readonly allowHalfOpen?: boolean;
-}
-
-export interface NodeStatus {
-  readonly state: 'stopped' | 'running';
-  readonly hostname: string;
-  readonly addresses: readonly string[];
-  /** Base64; null before `up`. */
-  readonly publicKey: string | null;
-  readonly udpPort: number | null;
-  readonly peers: readonly NodePeerStatus[];
-  readonly wireguard: WireguardCounters | null;
-  readonly netstack: Readonly<NetStackCounters> | null;
-}
-
-/** The name under which every static network knows its gateway. */
-const GATEWAY_NAME = 'ai';
-const DNS_PORT = 53;
-const NO_CAPABILITIES: ReadonlyMap<string, readonly unknown[]> = new Map();
-
-interface Running {
-  readonly state: StaticState;
-  readonly addresses: readonly string[];
-  readonly wireguard: WireguardUdp;
-  readonly network: UserspaceNetwork;
-  readonly dns: NetstackUdpSocket;
-}
-
-interface KnownPeer {
-  readonly peer: NodePeer;
-  readonly wireguard: WireguardPeerOptions;
-}
+/** A farewell that takes longer is given up. */
+const LOGOUT_MS = 10_000;
 
 export class TailnetNode {
   readonly #options: TailnetNodeOptions;
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #connections = new PeerConnections();
-  readonly #peers = new Map<string, KnownPeer>();
-  readonly #listeners = new Set<(peer: NodePeer) => void>();
-  #running: Running | null = null;
+  readonly #listeners = new Set<(event: NodeEvent) => void>();
+  /** Null where a control server says who the peers are. */
+  readonly #static: StaticNetwork | null;
+  #network: NodeNetwork | null = null;
+  #rising: Promise<void> | null = null;
   #capture: PcapFile | null = null;
 
   constructor(options: TailnetNodeOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
+    this.#static =
+      options.controlUrl === undefined
+        ? new StaticNetwork({
+            ...options,
+            hostname: this.hostname,
+            clock: this.#clock,
+            random: this.#random,
+            ended: (peer) => {
+              this.#connections.cut(peer.key);
+              this.#emit({ type: 'peer_ended', peer });
+            },
+          })
+        : null;
   }
 
-  /** Reads or makes the state, binds and starts. Rejects with `node_state` or `wireguard_bind`. */
-  async up(): Promise<NodeStatus> {
-    if (this.#running !== null) return this.status();
-    const state = await this.#loadState();
-    const addresses = staticAddresses(state, 1);
-    const { port, address4, address6 } = this.#options;
-    const wireguard = await WireguardUdp.open({
-      privateKey: state.privateKey,
-      random: this.#random,
-      clock: this.#clock,
-      ...(port === undefined ? {} : { port }),
-      ...(address4 === undefined ? {} : { address4 }),
-      ...(address6 === undefined ? {} : { address6 }),
-      deliver: (_peer, packet) => network.receive(packet),
-    });
-    const hashKey = this.#random.bytes(32);
-    const network = new UserspaceNetwork({
-      addresses,
-      clock: this.#clock,
-      random: this.#random,
-      keyedHash: (data) => hmacSha256(hashKey, data),
-      output: (packet) => void wireguard.send(packet),
-    });
-    const dns = network.bindUdp({ port: DNS_PORT });
-    dns.on('message', (datagram: Buffer, from: { address: string; port: number }) => {
-      const answer = answerDns(datagram, this.#names());
-      if (answer !== null) dns.send(answer, from.port, from.address);
-    });
-    this.#running = { state, addresses, wireguard, network, dns };
-    for (const known of this.#peers.values()) wireguard.device.setPeer(known.wireguard, wireguard.now());
-    wireguard.wake();
+  /**
+   * Reads or makes the state, binds and starts; with a control server, joins, and resolves when there is
+   * traffic. It tries for ever: give a signal for a deadline. Rejects with `node_state`,
+   * `wireguard_bind`, the control server's refusal, or `node_not_up` when it was given up.
+   */
+  async up(options: UpOptions = {}): Promise<NodeStatus> {
+    if (this.#network === null) {
+      this.#rising ??= this.#open().finally(() => {
+        this.#rising = null;
+      });
+      await this.#rising;
+    }
+    const network = this.#network;
+    if (network instanceof ControlledNetwork) await this.#joined(network, options);
     return this.status();
   }
 
-  async #loadState(): Promise<StaticState> {
-    const file = createStateFile(this.#options.stateDir);
-    const text = await file.read();
-    if (text !== null) return parseStaticState(text);
-    const state = createStaticState(this.#random);
-    await file.write(revealStaticState(state));
-    return state;
+  async #open(): Promise<void> {
+    const { controlUrl } = this.#options;
+    if (this.#static !== null || controlUrl === undefined) {
+      this.#network = (await this.#static?.open()) ?? null;
+      return;
+    }
+    const network = await joinControl({
+      options: { ...this.#options, controlUrl, hostname: this.hostname },
+      clock: this.#clock,
+      random: this.#random,
+      connections: this.#connections,
+      emit: (event) => this.#emit(event),
+    });
+    this.#network = network;
+    network.start();
+  }
+
+  async #joined(network: ControlledNetwork, { signal, onLoginUrl }: UpOptions): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (this.#network !== network || network.state === 'stopped') {
+        done.reject(nodeError('node_not_up', 'the node was closed before it was up'));
+      } else if (network.state === 'running') {
+        done.resolve();
+      } else if (network.state === 'failed') {
+        done.reject(network.problem ?? nodeError('node_not_up', 'the node cannot join its network'));
+      }
+    };
+    const onAbort = (): void => {
+      const why = network.problem === null ? '' : `: ${network.problem.message}`;
+      done.reject(
+        nodeError('node_not_up', `the node did not come up in time${why}`, { cause: signal?.reason }),
+      );
+    };
+    const stop = this.onEvent((event) => {
+      if (event.type === 'login_url') onLoginUrl?.(event.url);
+      else if (event.type === 'state') look();
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      if (network.loginUrl !== null) onLoginUrl?.(network.loginUrl);
+      if (signal?.aborted === true) onAbort();
+      else look();
+      await done.promise;
+    } catch (error) {
+      if (signal?.aborted === true && this.#network === network) await this.close();
+      throw error;
+    } finally {
+      stop();
+      signal?.removeEventListener('abort', onAbort);
+    }
   }
 
   /** Own addresses, IPv4 first. Throws `node_not_up`. */
@@ -153,273 +144,240 @@ export class TailnetNode {
   }
 
   get publicKey(): X25519PublicKey {
-    return this.#up().state.privateKey.publicKey;
+    return this.#opened().publicKey;
   }
 
   get udpPort(): number {
-    return this.#up().wireguard.port;
+    return this.#opened().udpPort;
   }
 
-  /** The addresses of the device with this number, 2 to 4,094. */
+  /** What it is called, or would like to be: the control server may choose another name. */
+  get hostname(): string {
+    return (this.#options.hostname ?? 'postern').toLowerCase();
+  }
+
+  /** Names that lead here, in lower case: the full one first where there is one. */
+  get ownNames(): readonly string[] {
+    return this.#network?.ownNames ?? [];
+  }
+
+  /** The addresses of the static device with this number, 2 to 4,094. */
   addressesOf(index: number): readonly [string, string] {
-    return staticAddresses(this.#up().state, index);
+    return this.#requireStatic().addressesOf(index);
   }
 
   /**
-   * Adds a peer, or changes one by its key; a changed identity cuts its connections. Throws
+   * Adds a static peer, or changes one by its key; a changed identity cuts its connections. Throws
    * `node_peer_invalid` for a bad key, or addresses that are none, another's, or the node's own.
    */
   setPeer(given: StaticPeer): NodePeer {
-    const known = this.#read(given);
-    const { key } = known.peer;
-    const running = this.#running;
-    if (running !== null) {
-      try {
-        running.wireguard.device.setPeer(known.wireguard, running.wireguard.now());
-      } catch (cause) {
-        throw nodeError('node_peer_invalid', `the peer ${given.name} cannot be added: its key is no peer's`, {
-          cause,
-        });
-      }
-      running.wireguard.wake();
-    }
-    const before = this.#peers.get(key)?.peer;
-    if (before !== undefined && isSamePeer(before, known.peer)) {
-      /* The same identity keeps its object, and its connections. */
-      this.#peers.set(key, { ...known, peer: before });
-      return before;
-    }
-    this.#peers.set(key, known);
-    if (before !== undefined) this.#end(before);
-    return known.peer;
+    return this.#requireStatic().set(given);
   }
 
-  /** Removes a peer by its public key (base64 or hex): its keys are wiped and its connections cut, now. */
+  /** Removes a static peer by its public key (base64 or hex): its keys are wiped and its connections cut, now. */
   removePeer(publicKey: string): boolean {
-    const key = parsePublicKey(publicKey)?.bytes.toString('hex') ?? publicKey;
-    const known = this.#peers.get(key);
-    if (known === undefined) return false;
-    this.#peers.delete(key);
-    this.#end(known.peer);
-    this.#running?.wireguard.device.removePeer(key);
-    return true;
+    return this.#requireStatic().remove(publicKey);
   }
 
-  #end(peer: NodePeer): void {
-    this.#connections.cut(peer.key);
-    for (const listener of this.#listeners) listener(peer);
+  #requireStatic(): StaticNetwork {
+    if (this.#static !== null) return this.#static;
+    throw nodeError('node_invalid_setting', 'the control server says who the peers are: change them there');
   }
 
-  #read(given: StaticPeer): KnownPeer {
-    const { name } = given;
-    const publicKey = parsePublicKey(given.publicKey);
-    if (publicKey === null) {
-      throw nodeError(
-        'node_peer_invalid',
-        `the public key of ${name} must be the 44 characters that "wg pubkey" prints`,
-      );
-    }
-    const key = publicKey.bytes.toString('hex');
-    const addresses = given.addresses.map((text) => this.#checkedAddress(text, key, name));
-    if (addresses.length === 0) throw nodeError('node_peer_invalid', `the peer ${name} needs an address`);
-    const endpoint = given.endpoint && udpEndpoint(given.endpoint.address, given.endpoint.port);
-    if (endpoint === null)
-      throw nodeError('node_peer_invalid', `the endpoint of ${name} must be an address and a port`);
-    const presharedKey = given.presharedKey === undefined ? null : readPresharedKey(given.presharedKey, name);
-    return {
-      peer: {
-        key,
-        stableId: given.stableId ?? key,
-        name,
-        addresses,
-        tags: given.tags ?? [],
-        user: null,
-        capabilities: NO_CAPABILITIES,
-      },
-      wireguard: {
-        publicKey,
-        presharedKey,
-        allowedIps: addresses.map(hostRoute),
-        endpoint: endpoint ?? null,
-        persistentKeepaliveMs: (given.keepaliveSec ?? 0) * 1000,
-      },
-    };
-  }
-
-  #checkedAddress(text: string, key: string, name: string): string {
-    const ip = parseIp(text);
-    if (ip === null) throw nodeError('node_peer_invalid', `"${text}" of ${name} is no address`);
-    const address = formatIp(ip);
-    const other = [...this.#peers.values()].find(
-      ({ peer }) => peer.key !== key && peer.addresses.includes(address),
-    );
-    if (other !== undefined)
-      throw nodeError('node_peer_invalid', `${address} belongs to ${other.peer.name} already`);
-    if (this.#running?.addresses.includes(address) === true)
-      throw nodeError('node_peer_invalid', `${address} is the node's own address`);
-    return address;
+  /** Called with what happens, in order; must not throw. Returns the function that ends the subscription. */
+  onEvent(listener: (event: NodeEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Called when a peer was removed or became another; returns the function that ends the subscription. */
   onPeerEnded(listener: (peer: NodePeer) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.onEvent((event) => {
+      if (event.type === 'peer_ended') listener(event.peer);
+    });
+  }
+
+  #emit(event: NodeEvent): void {
+    for (const listener of this.#listeners) listener(event);
   }
 
   /** Who has this inner address; null for nobody. */
   whois(address: string): NodePeer | null {
     const ip = parseIp(address);
-    if (ip === null || this.#running === null) return null;
-    const bytes = Buffer.from(ip.value.toString(16).padStart(ip.family === 4 ? 8 : 32, '0'), 'hex');
-    const key = this.#running.wireguard.device.peerOf(bytes);
-    return key === null ? null : (this.#peers.get(key)?.peer ?? null);
-  }
-
-  /** Whose connection this is: null if its peer is gone, undefined if it was not accepted by this node. */
-  peerOf(socket: object): NodePeer | null | undefined {
-    const key = this.#connections.keyOf(socket);
-    if (key === undefined) return undefined;
-    return this.#peers.get(key)?.peer ?? null;
+    return ip === null ? null : (this.#network?.whois(ip) ?? null);
   }
 
   /**
-   * Listens on a TCP port of all own addresses. TLS over these sockets wants `allowHalfOpen`. Throws
-   * `EADDRINUSE`.
+   * Who is at the other end of a connection, as the network says now: null if that peer is gone,
+   * undefined if the connection is not of this node.
+   */
+  peerOf(socket: object): NodePeer | null | undefined {
+    const key = this.#connections.keyOf(socket);
+    return key === undefined ? undefined : (this.#network?.peerOf(key) ?? null);
+  }
+
+  /**
+   * Listens on a TCP port of all own addresses. TLS over these sockets wants `allowHalfOpen`. A
+   * connection that belongs to nobody is reset. Throws `EADDRINUSE`.
    */
   listen(
     port: number,
     onConnection?: (socket: NetstackSocket) => void,
     options: NodeListenOptions = {},
   ): NetstackServer {
-    const { network } = this.#up();
-    return network.listen({ port, ...options }, (socket) => {
-      const peer = socket.remoteAddress === undefined ? null : this.whois(socket.remoteAddress);
-      /* The node itself may call, too; it is nobody's peer. */
-      if (peer !== null) this.#connections.add(peer, socket);
-      if (onConnection === undefined) socket.resetAndDestroy();
-      else onConnection(socket);
+    const network = this.#up();
+    return network.stack.listen({ port, ...options }, (socket) => {
+      if (onConnection !== undefined && this.#admits(network, socket)) onConnection(socket);
+      else socket.resetAndDestroy();
     });
   }
 
+  #admits(network: NodeNetwork, socket: NetstackSocket): boolean {
+    const { remoteAddress = '' } = socket;
+    /* The node itself may call, too; it is nobody's peer. */
+    if (network.addresses.includes(remoteAddress)) return true;
+    const peer = this.whois(remoteAddress);
+    /* The rules may have changed since its first segment. */
+    if (peer === null || !network.allows(socket)) return false;
+    this.#connections.add(peer, socket, 'accepted');
+    return true;
+  }
+
   /** A connected socket; `host` is a name of the network or an address. Rejects as `net.connect` fails. */
-  dial(host: string, port: number, options?: DialOptions): Promise<NetstackSocket> {
-    return this.#up().network.dial(this.#resolve(host), port, options);
+  async dial(host: string, port: number, options?: DialOptions): Promise<NetstackSocket> {
+    const socket = await this.#up().stack.dial(this.#resolve(host), port, options);
+    this.#adopt(socket);
+    return socket;
+  }
+
+  #adopt(socket: NetstackSocket): void {
+    const peer = this.whois(socket.remoteAddress ?? '');
+    if (peer !== null) this.#connections.add(peer, socket, 'dialled');
   }
 
   /** Takes a UDP port; absent: a random one. Throws `EADDRINUSE`. */
   bindUdp(port?: number): NetstackUdpSocket {
-    return this.#up().network.bindUdp(port === undefined ? {} : { port });
+    return this.#up().stack.bindUdp(port === undefined ? {} : { port });
   }
 
-  /** Addresses of a name of this network; empty for an unknown one. */
+  /** Addresses of a name of this network, IPv4 first; empty for an unknown one. Asks nobody. */
   lookup(name: string): readonly string[] {
-    return this.#names().get(name.toLowerCase().replace(/\.$/, '')) ?? [];
+    return this.#network?.resolve(name.toLowerCase().replace(/\.$/, '')) ?? [];
   }
 
   #resolve(host: string): string {
     return parseIp(host) === null ? (this.lookup(host)[0] ?? host) : host;
   }
 
-  #names(): ReadonlyMap<string, readonly string[]> {
-    const own = this.#running?.addresses ?? [];
-    const names = new Map<string, readonly string[]>();
-    for (const { peer } of this.#peers.values()) names.set(peer.name.toLowerCase(), peer.addresses);
-    /* Last, so that no device takes the gateway's names. */
-    return names.set(this.hostname, own).set(GATEWAY_NAME, own);
-  }
-
-  get hostname(): string {
-    return (this.#options.hostname ?? 'postern').toLowerCase();
-  }
+  readonly #connect: Connect = (host, port) => {
+    const socket = this.#up().stack.connect(this.#resolve(host), port, { allowHalfOpen: true });
+    this.#adopt(socket);
+    return socket;
+  };
 
   /** For `node:http`: its connections go through this network. */
   httpAgent(options: http.AgentOptions = {}): http.Agent {
-    const { network } = this.#up();
-    const agent = new http.Agent(options);
-    agent.createConnection = ({ host, port }) =>
-      network.connect(this.#resolve(host ?? ''), Number(port ?? 80), { allowHalfOpen: true });
-    return agent;
+    this.#up();
+    return createHttpAgent(this.#connect, options);
+  }
+
+  /** For `node:https`; certificates are verified as everywhere. */
+  httpsAgent(options: https.AgentOptions = {}): https.Agent {
+    this.#up();
+    return createHttpsAgent(this.#connect, options);
+  }
+
+  /** For undici: `new Agent({ connect: node.connector() })`. */
+  connector(options: tls.ConnectionOptions = {}): Connector {
+    this.#up();
+    return createConnector(this.#connect, options);
   }
 
   status(): NodeStatus {
-    const running = this.#running;
-    const now = running?.wireguard.now() ?? 0;
-    return {
-      state: running === null ? 'stopped' : 'running',
+    return describeStatus({
+      network: this.#network,
+      listed: this.#network?.peers() ?? this.#static?.listed() ?? [],
       hostname: this.hostname,
-      addresses: running?.addresses ?? [],
-      publicKey: running === null ? null : formatPublicKey(running.state.privateKey.publicKey),
-      udpPort: running?.wireguard.port ?? null,
-      peers: [...this.#peers.values()].map(({ peer }) => {
-        const seen = running?.wireguard.device.peer(peer.key, now) ?? null;
-        return {
-          peer,
-          endpoint: seen?.endpoint?.key ?? null,
-          handshakeAgeMs: seen?.lastHandshakeAt == null ? null : now - seen.lastHandshakeAt,
-          receivedBytes: seen?.receivedBytes ?? 0,
-          sentBytes: seen?.sentBytes ?? 0,
-          connections: this.#connections.count(peer.key),
-        };
-      }),
-      wireguard: running?.wireguard.device.counters ?? null,
-      netstack: running?.network.counters ?? null,
-    };
+      connections: this.#connections,
+      now: this.#clock.monotonicMs(),
+    });
   }
 
   /** Writes inner packets to a new file until `close` or the returned function; for Wireshark. */
   async capturePcap(path: string): Promise<() => Promise<void>> {
-    const { device } = this.#up().wireguard;
+    const network = this.#up();
     if (this.#capture !== null) throw nodeError('node_invalid_setting', 'packets are captured already');
     const file = await PcapFile.open(path, this.#clock);
     this.#capture = file;
-    device.capture = (_direction, _peer, packet) => file.write(packet);
+    network.device.capture = (_direction, _peer, packet) => file.write(packet);
     return async () => {
       if (this.#capture !== file) return;
       this.#capture = null;
-      device.capture = null;
+      network.device.capture = null;
       await file.close();
     };
   }
 
+  /** Takes a new node key now, before the old one expires; without an auth key someone has to log in. */
+  renewKey(): void {
+    this.#requireControlled().renewKey();
+  }
+
+  /**
+   * Leaves the network of the control server and closes; the state stays, for joining anew. Rejects if
+   * the server could not be told: it then forgets the device when its key expires.
+   */
+  async logout(signal: AbortSignal = AbortSignal.timeout(LOGOUT_MS)): Promise<void> {
+    const network = this.#requireControlled();
+    await this.#endCapture();
+    this.#network = null;
+    try {
+      await network.logout(signal);
+    } finally {
+      this.#emit({ type: 'state', state: 'stopped', problem: null });
+    }
+  }
+
+  #requireControlled(): ControlledNetwork {
+    if (this.#network instanceof ControlledNetwork) return this.#network;
+    throw nodeError('node_not_up', 'the node is in no network of a control server');
+  }
+
   /** Ends connections and listeners, wipes session keys. Safe to call twice. */
   async close(): Promise<void> {
-    const running = this.#running;
-    if (running === null) return;
-    this.#running = null;
-    running.network.close();
+    await this.#rising?.catch(() => undefined);
+    const network = this.#network;
+    if (network === null) return;
+    this.#network = null;
+    await this.#endCapture();
+    await network.close();
+    this.#emit({ type: 'state', state: 'stopped', problem: null });
+  }
+
+  async #endCapture(): Promise<void> {
     const capture = this.#capture;
     this.#capture = null;
-    running.wireguard.device.capture = null;
-    await capture?.close();
-    await running.wireguard.close();
-    running.state.privateKey.wipe();
+    if (capture === null) return;
+    if (this.#network !== null) this.#network.device.capture = null;
+    await capture.close();
   }
 
-  #up(): Running {
-    if (this.#running === null)
-      throw nodeError('node_not_up', 'the node is not up: await up() first, and not after close()');
-    return this.#running;
+  #opened(): NodeNetwork {
+    if (this.#network === null) throw notUp();
+    return this.#network;
+  }
+
+  #up(): OpenStack {
+    const network = this.#opened();
+    if (!hasStack(network)) throw notUp();
+    return network;
   }
 }
 
-function isSamePeer(a: NodePeer, b: NodePeer): boolean {
-  return (
-    a.stableId === b.stableId &&
-    a.name === b.name &&
-    a.addresses.join() === b.addresses.join() &&
-    a.tags.join() === b.tags.join()
-  );
+function hasStack(network: NodeNetwork): network is OpenStack {
+  return network.stack !== null;
 }
 
-function hostRoute(address: string): Cidr {
-  const cidr = parseCidr(`${address}/${address.includes(':') ? 128 : 32}`);
-  assert(cidr !== null, 'an address that was parsed has a host route');
-  return cidr;
-}
-
-function readPresharedKey(text: string, name: string): SecretBytes {
-  const bytes = Buffer.from(text, 'base64');
-  if (bytes.byteLength !== 32)
-    throw nodeError('node_peer_invalid', `the preshared key of ${name} must be 32 bytes in base64`);
-  return new SecretBytes(bytes);
+function notUp(): Error {
+  return nodeError('node_not_up', 'the node is not up: await up() first, and not after close()');
 }

@@ -118,6 +118,26 @@ describe('joining', () => {
     assert.notEqual(second?.body['NodeKey'], first?.body['NodeKey']);
   });
 
+  test('a login that says the key has expired marks the map in use: nobody waits for the next one', async () => {
+    const fake = await start({
+      register: (call, count) => {
+        if (count === 2) call.answer(200, { NodeKeyExpired: true });
+        else confirm(call);
+      },
+      map: (call) => {
+        call.send({ Node: SELF });
+        if (fake.calls.length < 4) call.end();
+      },
+    });
+    const client = connect(fake);
+    const marked = await client.event(
+      (event) => event.type === 'netmap' && event.netmap.self.isExpired && event,
+    );
+    assert.deepEqual([marked.changes.self, marked.changes.filters], [true, false]);
+    const newKey = await client.event((event) => event.type === 'node_key' && event);
+    assert.ok(client.events.indexOf(marked) < client.events.indexOf(newKey));
+  });
+
   test('a server that never ends the login is given up after some steps', async () => {
     const fake = await start({ register: (call) => call.answer(200, { NodeKeyExpired: true }) });
     assert.equal(await problemOf(connect(fake)), 'control_protocol');

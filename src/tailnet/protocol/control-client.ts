@@ -26,7 +26,7 @@ import {
 import { endpointsJson, type HostFacts, hostinfoJson, type NetFacts, NO_NET_FACTS } from './host-facts.ts';
 import { formatKeyText, type KeyHex } from './key-text.ts';
 import { readMapMessages } from './map-stream.ts';
-import type { Netmap } from './netmap.ts';
+import type { Netmap, NetmapChanges } from './netmap.ts';
 import type { NodeState } from './node-state.ts';
 import type { Sleep, StreamDialer } from './ports.ts';
 import { readMapResponse } from './read-map-response.ts';
@@ -46,6 +46,15 @@ const STEADY_MS = 30_000;
 const LITE_DELAY_MS = 100;
 /** `setTimeout` takes no more. */
 const TIMER_MAX_MS = 0x7fffffff;
+const NO_CHANGES: NetmapChanges = {
+  self: false,
+  peersChanged: [],
+  peersRemoved: [],
+  users: false,
+  filters: false,
+  derpMap: false,
+  dns: false,
+};
 /** How logging out is written: an expiry long ago. */
 const LOGGED_OUT = new Date(123_000);
 /** After this many wrong turns in one login (expired keys, stale URLs) something is wrong with the server. */
@@ -246,6 +255,7 @@ export class ControlClient {
             `the control server refused this device: ${answer.why}`,
           );
         case 'key_expired':
+          this.#showExpired();
           await this.#newNodeKey();
           useAuthKey = authKey !== null && !isAuthKeySpent;
           followup = null;
@@ -382,6 +392,14 @@ export class ControlClient {
     this.#netmap = update.netmap;
     this.#options.onEvent({ type: 'netmap', ...update });
     this.#watchExpiry();
+  }
+
+  /** A login may be where we hear first that our key has expired: the map in use says so from now on. */
+  #showExpired(): void {
+    const { netmap } = this;
+    if (netmap === null || netmap.self.isExpired) return;
+    const marked = { ...netmap, self: { ...netmap.self, isExpired: true } };
+    this.#show({ netmap: marked, changes: { ...NO_CHANGES, self: true } });
   }
 
   /** Keys expire without a word of the server. */

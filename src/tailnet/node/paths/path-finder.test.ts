@@ -179,6 +179,19 @@ describe('the path finder', () => {
     assert.deepEqual(world.route(), { udp: '192.0.10.2:5555', derp: 0 });
   });
 
+  test('an address that the map brings while packets wait for a path is tried at once', () => {
+    const world = new World(11, [A, B]);
+    const [a, b] = world.sides;
+    a.finder.route(b.nodeKey, world.now);
+    a.finder.tick(world.now);
+    world.now += 10;
+    assert.ok(a.finder.nextWake() > world.now, 'the next try of what is known is later');
+    world.meet(a, b, ['192.0.10.9:2']);
+    assert.equal(a.finder.nextWake(), world.now);
+    const pings = a.finder.tick(world.now).filter(({ type }) => type === 'send_udp');
+    assert.equal(pings.length, 1);
+  });
+
   test('a change of our own network forgets what was measured, and finds anew', () => {
     const world = new World(5, [A, B]);
     world.run(2000);

@@ -138,6 +138,11 @@ export class PathFinder {
     this.#unlinkDisco(paths);
     paths.update(peer, box, nowMs, this.#allowLoopback);
     this.#peers.set(peer.nodeKey, paths);
+    if (this.#active.has(paths) && paths.best === null) {
+      /* Packets are waiting for a path, and this may be one. */
+      paths.heartbeatMs = nowMs;
+      this.#wakeMs = Math.min(this.#wakeMs, nowMs);
+    }
     if (peer.discoKey !== null) {
       const sharing = this.#byDisco.get(peer.discoKey) ?? new Set();
       this.#byDisco.set(peer.discoKey, sharing.add(paths));
