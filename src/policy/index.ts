@@ -18,3 +18,4 @@ export { statedLimits } from './model-limits.ts';
 export { mayReadStoredInput } from './stored-inputs.ts';
 export { diffDocuments } from './diff-documents.ts';
 export { amountText, parseAmount } from './values.ts';
+export * from './network/index.ts';
