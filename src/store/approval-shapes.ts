@@ -124,11 +124,15 @@ export type AskedApproval =
   | { readonly kind: 'opened'; readonly row: ApprovalRow; readonly lapsed: ApprovalRow | null }
   | { readonly kind: 'too_many' };
 
-export interface ApprovalUse {
+/** Which approval is used: by what it is bound to, or by its id. */
+export type ApprovalUse = ApprovalUseTerms &
+  (
+    | { readonly binding: string; readonly id?: undefined }
+    | { readonly id: string; readonly binding?: undefined }
+  );
+
+interface ApprovalUseTerms {
   readonly tailnet: string;
-  /** One of both; a row must fit what is given. */
-  readonly binding?: string;
-  readonly id?: string;
   /** Label of the session that wants to use it. */
   readonly sessionId: string | null;
   readonly now: UnixMs;

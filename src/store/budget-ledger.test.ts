@@ -52,6 +52,13 @@ test('nobody gives back more than it is known to hold, and nothing of an older e
   assert.equal(give(100, row.epoch - 1), 500);
 });
 
+test('what comes back fills no more room than a lowered capacity leaves', () => {
+  const row = rowOf({}, 0);
+  const lowered = ask({ capacity: 300, epoch: row.epoch, holding: 50, give: 950 });
+  assert.equal(enter(row, lowered, { mine: 1_000, others: 0 }, NOW).row.balance, 250);
+  assert.equal(enter(row, lowered, { mine: 1_000, others: 100 }, NOW).row.balance, 150);
+});
+
 test('a debit makes the balance negative, and nothing is granted until it is above zero', () => {
   const owing = enter(rowOf({}, 100), ask({ debit: 300, want: 10, need: 1 }), nobody, NOW);
   assert.deepEqual([owing.row.balance, owing.grant.granted], [-200, 0]);

@@ -3,6 +3,7 @@ export type * from './shapes.ts';
 export type * from './budget-shapes.ts';
 export type * from './approval-shapes.ts';
 export type * from './memory-shapes.ts';
+export type * from './control-shapes.ts';
 export { isStoreError } from './errors.ts';
 export type { StoreError, StoreErrorCode } from './errors.ts';
 export { openSqliteStore } from './sqlite/open.ts';

@@ -6,6 +6,7 @@
 import type { UnixMs } from '../base/clock.ts';
 import type { DoorName, TokenScope } from '../identity/caller.ts';
 import type { ApprovalStore } from './approval-shapes.ts';
+import type { ControlRecordStore } from './control-shapes.ts';
 import type { MemoryStore } from './memory-shapes.ts';
 import type { BudgetStore } from './budget-shapes.ts';
 
@@ -457,7 +458,7 @@ export interface RequestBatch {
 }
 
 /** Everything the rest of Postern asks of a store. Methods reject with `AppError<'store_…'>`. */
-export interface Store extends BudgetStore, ApprovalStore, MemoryStore {
+export interface Store extends BudgetStore, ApprovalStore, MemoryStore, ControlRecordStore {
   /**
    * Writes a batch in one transaction; resolves when it is durable. A row that is there already (by
    * id) is left as it is, so that a batch may be repeated after a failure.

@@ -83,8 +83,6 @@ export function askApproval(database: Database, row: ApprovalRow, ask: ApprovalA
 
 /** See `ApprovalStore.useApproval`. */
 export function useApproval(database: Database, use: ApprovalUse): ApprovalRow | null {
-  if (use.id === undefined && use.binding === undefined)
-    throw storeError('store_invalid_row', 'an approval is used by its id or by its binding');
   return database.durableTransaction(() => useStandingApproval(database, use));
 }
 
@@ -212,11 +210,8 @@ function findStanding(database: Database, use: ApprovalUse): ApprovalRow | null 
          AND ${use.id === undefined ? 'binding' : 'id'} = ?
        ORDER BY once, seq LIMIT 1`,
     )
-    .get(use.tailnet, Math.floor(use.now), use.sessionId, use.id ?? use.binding ?? '');
-  if (found === undefined) return null;
-  const row = CODEC.fromRow(found);
-  if (use.id !== undefined && use.binding !== undefined && row.binding !== use.binding) return null;
-  return row;
+    .get(use.tailnet, Math.floor(use.now), use.sessionId, use.id ?? use.binding);
+  return found === undefined ? null : CODEC.fromRow(found);
 }
 
 /** Inside the transaction that found it, so that nobody else can have used it. */

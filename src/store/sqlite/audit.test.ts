@@ -81,6 +81,15 @@ for (const [what, sql, brokenAt] of attacks) {
   });
 }
 
+test('an older head that is put back over rows cut off is found by a later checkpoint', () => {
+  withRows(5, (database) => {
+    database.exec('CREATE TABLE kept AS SELECT * FROM audit_heads');
+    appendAudit(database, KEY, auditEntry({ at: NOON + 2 * 3_600_000 }));
+    database.exec('DELETE FROM audit WHERE seq = 6; INSERT OR REPLACE INTO audit_heads SELECT * FROM kept');
+    assert.deepEqual(verifyAudit(database, KEY, 'home'), { rows: 5, brokenAt: 6 });
+  });
+});
+
 test('without the key nobody can write a row that verifies', () => {
   withRows(2, (database) => {
     const other = new Uint8Array(32);

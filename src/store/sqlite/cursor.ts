@@ -11,7 +11,7 @@ export interface Place {
 }
 
 /** Most items on a page. */
-export const PAGE_ITEMS_MAX = 500;
+const PAGE_ITEMS_MAX = 500;
 
 export function writeCursor(place: Place): string {
   return Buffer.from(`${place.at}.${place.seq}`, 'latin1').toString('base64url');

@@ -1,6 +1,7 @@
 /** What each of the two database threads answers to; the only list of their methods. */
 import type { ApprovalAsk, ApprovalFilter, ApprovalRow, ApprovalUse } from '../approval-shapes.ts';
 import type { BudgetFilter, BudgetLeaseCall } from '../budget-shapes.ts';
+import type { ControlRecordName, ControlRecordRow } from '../control-shapes.ts';
 import type { MemoryBounds, MemoryName, MemoryRow } from '../memory-shapes.ts';
 import type {
   AuditEntry,
@@ -23,6 +24,7 @@ import type { PackedBatch } from './batch-transfer.ts';
 import { getBodies, type BodyKeys } from './bodies/body-store.ts';
 import { getAnswers, getOutlines } from './bodies/outlines.ts';
 import { intOf } from './columns.ts';
+import { listControlRecords, writeControlRecords } from './control-records.ts';
 import { deleteBudgets, leaseBudget, listBudgets, refillBudget, returnBudget } from './budgets.ts';
 import type { Database } from './database.ts';
 import * as memories from './memories.ts';
@@ -89,6 +91,8 @@ export function writerMethods(database: Database, keys: StoreKeys) {
       memories.deleteMemories(database, tailnet, names),
     forgetMemories: (tailnet: string, kind: string, bounds: MemoryBounds) =>
       memories.forgetMemories(database, tailnet, kind, bounds),
+    writeControlRecords: (puts: readonly ControlRecordRow[], deletes: readonly ControlRecordName[]) =>
+      writeControlRecords(database, puts, deletes),
   };
 }
 
@@ -137,6 +141,7 @@ export function readerMethods(database: Database, keys: StoreKeys) {
       approvals.listApprovals(database, filter, page),
     listMemories: (tailnet: string, kind: string, bounds: MemoryBounds) =>
       memories.listMemories(database, tailnet, kind, bounds),
+    listControlRecords: () => listControlRecords(database),
     counts: () => counts(database),
   };
 }

@@ -11,6 +11,7 @@ import { decisions } from './migrations/0006-decisions.ts';
 import { grantsOnApproval } from './migrations/0007-grants-on-approval.ts';
 import { memories } from './migrations/0008-memories.ts';
 import { approvalUnits } from './migrations/0009-approval-units.ts';
+import { controlRecords } from './migrations/0010-control-records.ts';
 
 /** One step; once released it is never changed. */
 export interface Migration {
@@ -29,6 +30,7 @@ export const MIGRATIONS: readonly Migration[] = [
   grantsOnApproval,
   memories,
   approvalUnits,
+  controlRecords,
 ];
 
 /**

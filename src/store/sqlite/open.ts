@@ -123,6 +123,9 @@ function assembleStore(
     forgetMemories: (tailnet, kind, bounds) => writer.call('forgetMemories', [tailnet, kind, bounds]),
     listMemories: (tailnet, kind, bounds) => reader.call('listMemories', [tailnet, kind, bounds]),
 
+    listControlRecords: () => reader.call('listControlRecords', []),
+    writeControlRecords: (puts, deletes) => writer.call('writeControlRecords', [puts, deletes]),
+
     async health() {
       await writer.call('putSetting', ['store.health', String(options.clock.now())]);
       const [counts, bytes] = await Promise.all([reader.call('counts', []), bytesOnDisk(options.file)]);

@@ -154,7 +154,7 @@ export function withDatabase(test: (database: Database) => void): void {
 }
 
 /** A batch as it arrives at the writer. */
-export function packNow(batch: RequestBatch): PackedBatch {
+function packNow(batch: RequestBatch): PackedBatch {
   const { packed, copies } = layOut(batch, (bytes) => new ArrayBuffer(bytes));
   for (const { bytes, at } of copies) new Uint8Array(packed.data).set(bytes, at);
   return packed;

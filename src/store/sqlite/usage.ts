@@ -8,7 +8,7 @@ import { FAILED_SQL } from './request-queries.ts';
 import { createLabeller, QUARTER_MS, type BucketLabeller, type TimeUnit } from './time-buckets.ts';
 
 /** Rows of an answer. */
-export const USAGE_ROWS_MAX = 10_000;
+const USAGE_ROWS_MAX = 10_000;
 /** Dimensions of one query. */
 const GROUP_BY_MAX = 4;
 /** Sums held while folding; about 40 MB. */

@@ -1,0 +1,159 @@
+/**
+ * What the coordination server keeps: tailnets, their people, devices and auth keys. Every record but the
+ * counter bears its tailnet, and nothing looks one up without it. Plain data that `JSON.stringify` writes.
+ */
+import type { UnixMs } from '../../base/clock.ts';
+import type { KeyHex } from '../protocol/index.ts';
+
+/** `people`: devices join by sign-in or auth key. `machines`: tagged devices with an auth key only. */
+export type TailnetKind = 'people' | 'machines';
+
+export type TailnetRole = 'owner' | 'admin' | 'member';
+
+/** A name that resolves inside, besides those of devices. */
+export interface ExtraRecord {
+  /** Without the dot at its end. */
+  readonly name: string;
+  /** `A` or `AAAA` follows from the address. */
+  readonly value: string;
+}
+
+export interface DnsSettings {
+  /** Whether devices resolve each other by name. */
+  readonly magicDns: boolean;
+  /** Resolvers for everything, by address; empty leaves each device its own. */
+  readonly resolvers: readonly string[];
+  /** Suffix to the resolvers that answer for it. */
+  readonly split: Readonly<Record<string, readonly string[]>>;
+  /** Besides the tailnet's own domain. */
+  readonly searchDomains: readonly string[];
+  readonly extraRecords: readonly ExtraRecord[];
+}
+
+export interface TailnetRecord {
+  readonly id: string;
+  /** A DNS label, unique in the organization. */
+  readonly name: string;
+  readonly kind: TailnetKind;
+  /** Owner of its tagged devices, towards clients: of this tailnet alone, for clients merge profiles by it. */
+  readonly taggedUserId: number;
+  /** Days until a person's device signs in again; 0: never. Tagged devices never. */
+  readonly keyExpiryDays: number;
+  /** A new device waits for an admin, unless its auth key is preauthorized. */
+  readonly deviceApproval: boolean;
+  readonly dns: DnsSettings;
+  /** The network's policy file; null: the default policy. */
+  readonly policy: string | null;
+  readonly createdAt: UnixMs;
+}
+
+export interface UserRecord {
+  /** Unique in the organization, never given out again. */
+  readonly id: number;
+  readonly tailnet: string;
+  /** As policies name the person: `alice@example.com`. */
+  readonly login: string;
+  readonly displayName: string;
+  readonly role: TailnetRole;
+  readonly createdAt: UnixMs;
+}
+
+/** What a device says of itself, as far as anybody else is told. Sender-asserted. */
+export interface DeviceFacts {
+  readonly os: string;
+  readonly hostname: string;
+  /** Of the client program. */
+  readonly version: string;
+  /** Ports of its own services: `peerapi4`, `peerapi6`, `peerapi-dns-proxy`. */
+  readonly services: readonly { readonly proto: string; readonly port: number }[];
+  /** Public keys of its SSH server. */
+  readonly sshHostKeys: readonly string[];
+  /** Prefixes that it offers to carry; used only once approved. */
+  readonly offeredRoutes: readonly string[];
+}
+
+/** Where a device may be reached: what it told last, good enough to begin with after a restart. */
+export interface DeviceReach {
+  readonly discoKey: KeyHex | null;
+  /** Region of its home relay; 0: none yet. */
+  readonly homeDerp: number;
+  /** `ip:port`. */
+  readonly endpoints: readonly string[];
+}
+
+export interface NodeRecord {
+  /** Unique in the organization, never given out again: clients keep things by it. */
+  readonly id: number;
+  readonly stableId: string;
+  readonly tailnet: string;
+  readonly machineKey: KeyHex;
+  readonly nodeKey: KeyHex;
+  /** Null for a tagged device. */
+  readonly userId: number | null;
+  readonly tags: readonly string[];
+  /** DNS label, unique in the tailnet. */
+  readonly name: string;
+  /** An admin chose the name: what the device calls itself changes nothing. */
+  readonly isRenamed: boolean;
+  readonly ipv4: string;
+  readonly ipv6: string;
+  readonly isEphemeral: boolean;
+  readonly isAuthorized: boolean;
+  /** When it has to sign in again; null: never. In the past: it has to. */
+  readonly keyExpiry: UnixMs | null;
+  readonly facts: DeviceFacts;
+  readonly reach: DeviceReach;
+  readonly approvedRoutes: readonly string[];
+  readonly capabilityVersion: number;
+  readonly createdAt: UnixMs;
+  readonly lastSeen: UnixMs;
+  /** Of the auth key that it joined with; null after a sign-in. */
+  readonly authKeyId: string | null;
+}
+
+export interface AuthKeyRecord {
+  readonly id: string;
+  readonly tailnet: string;
+  /** Keyed hash of the key, hex: the key itself is told once and kept nowhere. */
+  readonly hash: string;
+  readonly description: string;
+  /** Whose devices it makes; null with tags. */
+  readonly userId: number | null;
+  readonly tags: readonly string[];
+  readonly isReusable: boolean;
+  readonly isEphemeral: boolean;
+  readonly isPreauthorized: boolean;
+  readonly expiresAt: UnixMs;
+  /** Of a key for one device, once used. */
+  readonly usedAt: UnixMs | null;
+  readonly revokedAt: UnixMs | null;
+  readonly createdAt: UnixMs;
+  /** Principal. */
+  readonly createdBy: string;
+}
+
+/** The highest id given out: outlives every record, so that no id comes twice. */
+export interface CounterRecord {
+  readonly lastId: number;
+}
+
+/** Kinds of records and what they hold; the store keeps each as JSON. */
+export interface RecordKinds {
+  readonly counter: CounterRecord;
+  readonly tailnet: TailnetRecord;
+  readonly user: UserRecord;
+  readonly node: NodeRecord;
+  readonly auth_key: AuthKeyRecord;
+}
+
+export type RecordKind = keyof RecordKinds;
+
+export const DEFAULT_DNS: DnsSettings = {
+  magicDns: true,
+  resolvers: [],
+  split: {},
+  searchDomains: [],
+  extraRecords: [],
+};
+
+export const NO_REACH: DeviceReach = { discoKey: null, homeDerp: 0, endpoints: [] };
