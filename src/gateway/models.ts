@@ -46,7 +46,7 @@ function toEntry(
     id,
     displayName: provider.builtIn ? 'Postern echo (test model)' : (facts?.name ?? null),
     provider: provider.id,
-    formats: known.translate ? withTranslated(provider.formats) : [...provider.formats],
+    formats: known.translate ? withTranslated(provider.formats, model) : [...provider.formats],
     contextWindow: stated?.contextWindow ?? facts?.contextWindow ?? null,
     maxOutput: stated?.maxOutput ?? facts?.maxOutput ?? null,
     modalities: input === undefined || output === undefined ? null : { input, output },

@@ -1,11 +1,12 @@
 /** Guardrails on a request: limits first, then its texts; what is to be redacted becomes edits of the body. */
 import type { RequestTexts, TextDirection, TextEdit, TextPart } from '../llm/request-text/index.ts';
+import { finishScan, SCAN_STEP_CHARS, type Scan } from '../llm/scan.ts';
 import type { GuardrailEntry } from '../policy/governance.ts';
 import type { CleanMemory } from './clean-memory.ts';
 import {
-  detect,
-  detectInSlices,
-  joinOverlaps,
+  FOUND_STEP,
+  scanText,
+  joinInSteps,
   type CompiledEntries,
   type EntryDetection,
 } from './compile-entries.ts';
@@ -14,7 +15,7 @@ import { exceededLimit } from './limits.ts';
 import { blockedBy } from './messages.ts';
 import type { PlaceholderScope } from './placeholders.ts';
 import { Tally } from './tally.ts';
-import type { Slices } from './turns.ts';
+import { inSlices, type Slices } from './turns.ts';
 
 export interface RequestQuestion {
   /** Those that hold for the caller and model (`Governance.guardrails`). */
@@ -124,11 +125,10 @@ class TextCheck {
     for (const part of texts) {
       const name = this.#nameOf(part);
       if (this.#isClean(name)) continue;
-      const text = part.text();
-      const blocked = this.#conclude(name, { part, text, found: detect(this.#compiled, text) });
+      const blocked = finishScan(this.#look(name, part));
       if (blocked !== null) return block(blocked, this.#tally.list());
     }
-    return this.#pass();
+    return finishScan(this.#pass());
   }
 
   async runInSlices(texts: readonly TextPart[], slices: Slices): Promise<CheckedRequest> {
@@ -137,19 +137,29 @@ class TextCheck {
       if (turn !== null) await turn;
       const name = this.#nameOf(part);
       if (this.#isClean(name)) continue;
-      const text = part.text();
-      const found = await detectInSlices(this.#compiled, text, slices);
-      const blocked = this.#conclude(name, { part, text, found });
+      const ofSources = slices.before(
+        this.#compiled.sources.length * Math.min(part.end - part.start, SCAN_STEP_CHARS),
+      );
+      if (ofSources !== null) await ofSources;
+      const blocked = await inSlices(this.#look(name, part), slices);
       if (blocked !== null) return block(blocked, this.#tally.list());
     }
-    return this.#pass();
+    return inSlices(this.#pass(), slices);
   }
 
-  #pass(): CheckedRequest {
+  *#look(name: string | null, part: TextPart): Scan<Blocked | null> {
+    const text = part.text();
+    const found = yield* scanText(this.#compiled, text);
+    if (found.length > 0) return yield* this.#judge({ part, direction: part.direction, text, found });
+    if (name !== null) this.#parts.clean.add(name);
+    return null;
+  }
+
+  *#pass(): Scan<CheckedRequest> {
     const edits: TextEdit[] = [];
-    for (const examined of this.#examined) this.#takeValues(examined);
+    for (const examined of this.#examined) yield* this.#takeValues(examined);
     for (const examined of this.#examined) {
-      const edit = this.#redact(examined);
+      const edit = yield* this.#redact(examined);
       if (edit !== null) edits.push(edit);
     }
     return { verdict: 'pass', blocked: null, findings: this.#tally.list(), edits };
@@ -165,15 +175,10 @@ class TextCheck {
     return name !== null && this.#parts.clean.has(name);
   }
 
-  #conclude(name: string | null, { part, text, found }: Omit<Examined, 'direction'>): Blocked | null {
-    if (found.length > 0) return this.#judge({ part, direction: part.direction, text, found });
-    if (name !== null) this.#parts.clean.add(name);
-    return null;
-  }
-
-  #judge(examined: Examined): Blocked | null {
+  *#judge(examined: Examined): Scan<Blocked | null> {
     const { part, direction, found } = examined;
-    for (const one of found) {
+    for (const [at, one] of found.entries()) {
+      if (at % FOUND_STEP === FOUND_STEP - 1) yield;
       if (!one.entry.on.includes(direction)) continue;
       this.#tally.add(one, { direction, role: part.role });
       if (one.entry.action === 'block') return blockedBy(one.entry, one.kind, WHERE[direction]);
@@ -184,9 +189,11 @@ class TextCheck {
   }
 
   /** Gives every value that is redacted where it stands its placeholder. */
-  #takeValues({ direction, text, found }: Examined): void {
+  *#takeValues({ direction, text, found }: Examined): Scan<void> {
     const scope = this.#parts.openScope();
-    for (const { start, end, kind } of joinOverlaps(redactedAt(direction, found))) {
+    const spans = yield* joinInSteps(found.filter((one) => isRedacted(one, direction)));
+    for (const [at, { start, end, kind }] of spans.entries()) {
+      if (at % VALUES_STEP === VALUES_STEP - 1) yield;
       const value = text.slice(start, end);
       scope.take(kind, value);
       this.#parts.onTaken?.(kind, value);
@@ -198,33 +205,37 @@ class TextCheck {
    * anywhere: a value that the client got back in a call's arguments comes again in the next turn's
    * history, where no entry may look.
    */
-  #redact({ part, direction, text, found }: Examined): TextEdit | null {
+  *#redact({ part, direction, text, found }: Examined): Scan<TextEdit | null> {
     const scope = this.#parts.openScope();
-    const here = new Set(redactedAt(direction, found));
-    const spans = joinOverlaps(
-      found.filter(
-        (one) =>
-          here.has(one) ||
-          (one.entry.action === 'redact' && scope.has(one.kind, text.slice(one.start, one.end))),
-      ),
-    );
-    if (spans.length === 0 || !part.editable) return null;
-    let out = '';
-    let at = 0;
-    for (const { start, end, kind } of spans) {
-      out += text.slice(at, start) + scope.take(kind, text.slice(start, end));
-      at = end;
+    const replaced: EntryDetection[] = [];
+    for (const [at, one] of found.entries()) {
+      if (at % VALUES_STEP === VALUES_STEP - 1) yield;
+      const isKnown = one.entry.action === 'redact' && scope.has(one.kind, text.slice(one.start, one.end));
+      if (isKnown || isRedacted(one, direction)) replaced.push(one);
     }
-    return { part, text: out + text.slice(at) };
+    const spans = yield* joinInSteps(replaced);
+    if (spans.length === 0 || !part.editable) return null;
+    const written: string[] = [];
+    let pieces: string[] = [];
+    let from = 0;
+    for (const { start, end, kind } of spans) {
+      pieces.push(text.slice(from, start), scope.take(kind, text.slice(start, end)));
+      from = end;
+      if (pieces.length < 2 * VALUES_STEP) continue;
+      written.push(pieces.join(''));
+      pieces = [];
+      yield;
+    }
+    return { part, text: written.join('') + pieces.join('') + text.slice(from) };
   }
 }
 
+/** Values between two pauses: each takes a keyed hash. */
+const VALUES_STEP = 256;
+
 /** Arguments in the history are looked at by every entry that redacts: originals have been put back in them. */
-function redactedAt(direction: TextDirection, found: readonly EntryDetection[]): readonly EntryDetection[] {
-  return found.filter(
-    ({ entry }) =>
-      entry.action === 'redact' && (entry.on.includes(direction) || direction === 'tool_arguments'),
-  );
+function isRedacted({ entry }: EntryDetection, direction: TextDirection): boolean {
+  return entry.action === 'redact' && (entry.on.includes(direction) || direction === 'tool_arguments');
 }
 
 const WHERE: Readonly<Record<TextDirection, string>> = {

@@ -1,15 +1,15 @@
 /** The entries that hold for a caller and model, prepared: each detector runs once, whoever asks for it. */
 import type { Direction, GuardrailEntry } from '../policy/governance.ts';
-import type { Pattern } from '../policy/pattern.ts';
+import { finishScan, SCAN_STEP_CHARS, type Scan } from '../llm/scan.ts';
 import type { Detection } from './detection.ts';
-import { detectors, windowsOf, type DetectorName } from './detectors/index.ts';
+import { detectors, ScannedText, type BuiltInDetector, type DetectorName } from './detectors/index.ts';
 import { patternReach, type PatternReach } from './pattern-reach.ts';
-import type { Slices } from './turns.ts';
+import { scanPattern } from './scan-pattern.ts';
 
 /** One detector or custom pattern, and the entries that want it. */
 interface Source {
   readonly name: string;
-  readonly find: (text: string, windows: ReturnType<typeof windowsOf>) => readonly Detection[];
+  readonly scan: BuiltInDetector;
   /** Indices of entries. */
   readonly wantedBy: readonly number[];
   readonly reach: PatternReach | null;
@@ -30,9 +30,6 @@ export interface CompiledEntries {
   readonly detectorNames: ReadonlySet<string>;
   readonly reaches: readonly PatternReach[];
 }
-
-/** Spans of one text that one source may find: by then the whole text is to be changed. */
-const FOUND_MAX = 1_000;
 
 /** The entries among `entries` that look for something in one of `directions`; null if none does. */
 export function compileEntries(
@@ -61,7 +58,7 @@ function builtInSources(entries: readonly GuardrailEntry[]): Source[] {
   return detectorNames()
     .map((name) => ({
       name,
-      find: detectors[name],
+      scan: detectors[name],
       wantedBy: entries.flatMap((entry, i) => (entry.detect.includes(name) ? [i] : [])),
       reach: null,
     }))
@@ -76,61 +73,71 @@ function patternSources(entries: readonly GuardrailEntry[]): Source[] {
   return entries.flatMap((entry, i) =>
     entry.patterns.map(({ name, pattern }) => {
       const reach = patternReach(pattern.source);
-      return { name, find: (text: string) => findPattern(text, name, pattern, reach), wantedBy: [i], reach };
+      const scan: BuiltInDetector = ({ text }) => scanPattern(text, { kind: name, pattern, reach });
+      return { name, scan, wantedBy: [i], reach };
     }),
   );
 }
 
-function findPattern(
-  text: string,
-  kind: string,
-  pattern: Pattern,
-  reach: PatternReach,
-): readonly Detection[] {
-  // The engine is slow; most texts lack even the letters that every match begins with.
-  if (reach.prefix !== '' && !text.includes(reach.prefix)) return [];
-  return pattern
-    .find(text, FOUND_MAX)
-    .map(([start, end]) => ({ start, end, kind, confidence: 'format' as const }));
-}
-
 /** All finds in a text, by the order of their starts, longer ones first. */
 export function detect(compiled: CompiledEntries, text: string): readonly EntryDetection[] {
-  const windows = windowsOf(text);
-  const found: EntryDetection[] = [];
-  for (const source of compiled.sources) collect(compiled, source, source.find(text, windows), found);
-  return found.sort(byStart);
+  return finishScan(scanText(compiled, text));
 }
 
-/** The same, with other turns of the event loop in between. */
-export async function detectInSlices(
-  compiled: CompiledEntries,
-  text: string,
-  slices: Slices,
-): Promise<readonly EntryDetection[]> {
-  const windows = windowsOf(text);
+/** The same with pauses, for long texts. */
+export function* scanText(compiled: CompiledEntries, text: string): Scan<readonly EntryDetection[]> {
+  const scanned = new ScannedText(text);
   const found: EntryDetection[] = [];
-  for (const source of compiled.sources) {
-    const turn = slices.before(text.length);
-    if (turn !== null) await turn;
-    collect(compiled, source, source.find(text, windows), found);
-  }
-  return found.sort(byStart);
-}
-
-function collect(
-  { entries }: CompiledEntries,
-  { wantedBy }: Source,
-  detections: readonly Detection[],
-  found: EntryDetection[],
-): void {
-  for (const detection of detections) {
-    for (const index of wantedBy) {
-      const entry = entries[index];
-      if (entry !== undefined) found.push({ ...detection, entry });
+  for (const { scan, wantedBy } of compiled.sources) {
+    for (const [at, detection] of (yield* scan(scanned)).entries()) {
+      if (at % FOUND_STEP === FOUND_STEP - 1) yield;
+      for (const index of wantedBy) {
+        const entry = compiled.entries[index];
+        if (entry !== undefined) found.push({ ...detection, entry });
+      }
     }
+    if (text.length > SCAN_STEP_CHARS) yield;
   }
+  return yield* sortInSteps(found);
 }
+
+/** Finds between two pauses. */
+export const FOUND_STEP = 1_024;
+
+/** As `sort` with `byStart`; long lists in parts that are merged. */
+function* sortInSteps(found: EntryDetection[]): Scan<readonly EntryDetection[]> {
+  if (found.length <= SORT_STEP) return found.sort(byStart);
+  let parts: EntryDetection[][] = [];
+  for (let at = 0; at < found.length; at += SORT_STEP, yield)
+    parts.push(found.slice(at, at + SORT_STEP).sort(byStart));
+  while (parts.length > 1) {
+    const merged: EntryDetection[][] = [];
+    for (let at = 0; at < parts.length; at += 2)
+      merged.push(yield* mergeInSteps(parts[at] ?? [], parts[at + 1] ?? []));
+    parts = merged;
+  }
+  return parts[0] ?? [];
+}
+
+/** Of equal ones those of `one` come first, as in a stable sort. */
+function* mergeInSteps(one: EntryDetection[], other: EntryDetection[]): Scan<EntryDetection[]> {
+  const merged: EntryDetection[] = [];
+  let next = 0;
+  for (const found of one) {
+    for (let before = other[next]; before !== undefined && byStart(before, found) < 0; before = other[next]) {
+      merged.push(before);
+      next += 1;
+    }
+    merged.push(found);
+    if (merged.length % SORT_STEP === 0) yield;
+  }
+  for (; next < other.length; next += SORT_STEP, yield)
+    for (const found of other.slice(next, next + SORT_STEP)) merged.push(found);
+  return merged;
+}
+
+/** Finds that are sorted or merged between two pauses. */
+const SORT_STEP = 4_096;
 
 function byStart(a: Detection, b: Detection): number {
   return a.start - b.start || b.end - a.end;
@@ -145,8 +152,14 @@ export interface Replaced {
 
 /** Joins overlapping finds; the longest names the kind. `found` is in the order of `detect`. */
 export function joinOverlaps(found: readonly Detection[]): readonly Replaced[] {
+  return finishScan(joinInSteps(found));
+}
+
+/** The same with pauses, for many finds. */
+export function* joinInSteps(found: readonly Detection[]): Scan<readonly Replaced[]> {
   const joined: { start: number; end: number; kind: string; longest: number }[] = [];
-  for (const { start, end, kind } of found) {
+  for (const [at, { start, end, kind }] of found.entries()) {
+    if (at % FOUND_STEP === FOUND_STEP - 1) yield;
     const last = joined.at(-1);
     if (last === undefined || start >= last.end) {
       joined.push({ start, end, kind, longest: end - start });

@@ -14,6 +14,7 @@ import {
   TELEGRAM,
   type KeyFormat,
 } from './key-format-table.ts';
+import { finishScan, SCAN_STEP_CHARS, type Scan } from './scan.ts';
 
 /** `checked`: its checksum agrees. `format`: the shape is the service's own. `heuristic`: a name and much entropy. */
 export type KeyConfidence = 'checked' | 'format' | 'heuristic';
@@ -48,18 +49,30 @@ for (const sign of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 /** Shorter runs hold no key: an access key id of AWS has 20 signs, the shortest header of a JWT 19. */
 const RUN_MIN = 16;
+/** Characters between two pauses where the end of a run is looked for. */
+const RUN_STEP_CHARS = 65_536;
 /** More are not listed: by then everything is to be changed. */
 const FOUND_MAX = 10_000;
 
 /** Every key in a text, in order, without overlaps; at most 10,000. Total, and linear in the text. */
 export function findKeys(text: string): FoundKey[] {
+  return finishScan(scanKeys(text));
+}
+
+/** The same with pauses, for long texts. */
+export function* scanKeys(text: string): Scan<FoundKey[]> {
   const found: FoundKey[] = [];
-  const blocks = findKeyBlocks(text);
+  const blocks = yield* scanKeyBlocks(text);
+  let pauseAt = SCAN_STEP_CHARS;
   let done = 0;
   let nextBlock = 0;
   // A run of 16 covers one of every 16 places: only those are looked at, and what is around them.
   let probe = RUN_MIN - 1;
   while (probe < text.length && found.length < FOUND_MAX) {
+    if (probe >= pauseAt) {
+      yield;
+      pauseAt = probe + SCAN_STEP_CHARS;
+    }
     if (!isInRun(text, probe)) {
       probe += RUN_MIN;
       continue;
@@ -67,7 +80,10 @@ export function findKeys(text: string): FoundKey[] {
     let start = probe;
     while (start > 0 && isInRun(text, start - 1)) start -= 1;
     let end = probe + 1;
-    while (end < text.length && isInRun(text, end)) end += 1;
+    while (end < text.length && isInRun(text, end)) {
+      end += 1;
+      if (end % RUN_STEP_CHARS === 0) yield;
+    }
     probe = end + RUN_MIN;
     if (end - start < RUN_MIN) continue;
     for (let block = blocks[nextBlock]; block !== undefined && block.start < end; block = blocks[nextBlock]) {
@@ -77,7 +93,7 @@ export function findKeys(text: string): FoundKey[] {
       }
       nextBlock += 1;
     }
-    if (end > done) done = findInRun(text, { start: Math.max(start, done), end }, done, found);
+    if (end > done) done = yield* scanRun(text, { start: Math.max(start, done), end }, done, found);
   }
   for (const block of blocks.slice(nextBlock)) if (block.start >= done) found.push(block);
   return found;
@@ -94,9 +110,14 @@ interface Run {
 }
 
 /** Looks for keys that begin in a run, or just before it (`SG.`); gives the offset after the last. */
-function findInRun(text: string, run: Run, done: number, found: FoundKey[]): number {
+function* scanRun(text: string, run: Run, done: number, found: FoundKey[]): Scan<number> {
   let free = done;
+  let pauseAt = run.start + SCAN_STEP_CHARS;
   for (let at = Math.max(free, run.start - lookBack(text, run)); at < run.end; at += 1) {
+    if (at >= pauseAt) {
+      yield;
+      pauseAt = at + SCAN_STEP_CHARS;
+    }
     const key = readAt(text, at, run);
     if (key === null) continue;
     found.push(key);
@@ -236,14 +257,19 @@ export const KEY_BLOCK_MAX = 20_000;
 /** A header in source code or prose is no key: what follows must have a line of data soon. */
 const DATA_LINE = /[A-Za-z0-9+/=]{24}/;
 const DATA_WITHIN = 400;
+/** Headers between two pauses. */
+const BLOCKS_STEP = 64;
 /** Lines of a cut key go on while they look like base64, whatever stands for their ends. */
 const DATA = /[A-Za-z0-9+/=\s\\"',:-]{0,20000}/y;
 
 /** Private keys in PEM (RFC 7468) and OpenPGP (RFC 9580), cut ones included. */
-function findKeyBlocks(text: string): FoundKey[] {
+function* scanKeyBlocks(text: string): Scan<FoundKey[]> {
   const found: FoundKey[] = [];
+  let headers = 0;
   let endLine = -2;
   for (let at = text.indexOf(BEGIN); at >= 0 && found.length < FOUND_MAX;) {
+    headers += 1;
+    if (headers % BLOCKS_STEP === 0) yield;
     BEGIN_KEY.lastIndex = at;
     const isKey = BEGIN_KEY.test(text);
     const bodyAt = isKey ? BEGIN_KEY.lastIndex : at + BEGIN.length;

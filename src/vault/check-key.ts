@@ -53,7 +53,7 @@ function isJsonCredential(value: string): boolean {
 }
 
 /** `https://host[:port]` exactly as `URL.origin` writes it. */
-export function checkOrigin(origin: string): void {
+function checkOrigin(origin: string): void {
   const url = URL.parse(origin);
   const isHttp = url?.protocol === 'https:' || url?.protocol === 'http:';
   if (url === null || !isHttp || url.origin !== origin) {

@@ -344,6 +344,13 @@ test('malformed keys are refused, and no message holds the secret', async () => 
   assert.equal(account.state, 'active');
 });
 
+test('a vault holds 2,000 keys and takes no more', async () => {
+  const vault = await bench().open();
+  for (let count = 0; count < 2_000; count += 1) await vault.add(newKey(`sk-${count}`, { state: 'staged' }));
+  await assert.rejects(vault.add(newKey('sk-more')), { code: 'vault_too_many_keys' });
+  assert.equal(vault.list().length, 2_000);
+});
+
 test('no view and no inspection shows a secret (DESIGN section 12)', async () => {
   const vault = await bench().open();
   await vault.add(newKey('sk-very-secret-value'));

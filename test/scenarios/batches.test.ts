@@ -10,7 +10,7 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI, { toFile } from 'openai';
 import { startFakeUpstream } from '../upstream/index.ts';
 import { documentFor, PROVIDER_ENV, startScene } from './fake-providers.ts';
-import { startPostern, type Postern } from './harness.ts';
+import { startPostern, type Postern, type Reply } from './harness.ts';
 
 type Row = Record<string, unknown>;
 
@@ -165,4 +165,91 @@ test('leaving before the end of the results does not leave them uncounted', asyn
     (row) => String(row['path']).endsWith('/content') && row['format'] !== 'batch',
   );
   assert.equal(left?.['outcome'], 'client_abort');
+});
+
+/** Lines of 2 x 100 stated output tokens, and less than 2,500 of input each as budgets count it. */
+const LIMITED = ['a', 'b'].map((id) =>
+  JSON.stringify({
+    custom_id: id,
+    method: 'POST',
+    url: '/v1/chat/completions',
+    body: { model: 'gpt-5', max_completion_tokens: 100, messages: MESSAGES },
+  }),
+);
+
+async function upload(openai: OpenAI, lines: readonly string[]): Promise<string> {
+  const file = await toFile(Buffer.from(lines.join('\n')), 'in.jsonl');
+  return (await openai.files.create({ file, purpose: 'batch' })).id;
+}
+
+function createBatch(postern: Postern, file: string, endpoint = '/v1/chat/completions'): Promise<Reply> {
+  const body = { input_file_id: file, endpoint, completion_window: '24h' };
+  return postern.call('/v1/batches', { body });
+}
+
+async function leftOf(postern: Postern, bucket: string): Promise<number> {
+  const { items } = (await postern.call('/api/v1/budgets')).json() as {
+    items: { bucket: string; remaining: number }[];
+  };
+  return items.find((budget) => budget.bucket === bucket)?.remaining ?? assert.fail('no such budget');
+}
+
+test('a batch of a file takes what its lines may use from every budget, whole and at once (DESIGN section 7)', async (t) => {
+  const { postern, upstream } = await startScene(t, {
+    more: {
+      quotas: {
+        calls: { unit: 'requests', capacity: 9, window: 'month' },
+        tokens: { unit: 'tokens', capacity: 6_000, window: 'month' },
+        money: { unit: 'usd', capacity: '$10.00', window: 'month' },
+      },
+    },
+    capability: { quotas: [{ bucket: 'calls' }, { bucket: 'tokens' }, { bucket: 'money' }] },
+  });
+  const { openai } = clients(postern);
+  const file = await upload(openai, LIMITED);
+  const made = await createBatch(postern, file);
+  assert.equal(made.status, 200, made.text);
+  // The upload counts as a request of its own, the batch as its two lines.
+  assert.equal(await leftOf(postern, 'calls'), 9 - 1 - 2);
+  const tokens = await leftOf(postern, 'tokens');
+  assert.ok(tokens < 6_000 - 200 - 2 * 1_024 && tokens > 0, String(tokens));
+  assert.ok((await leftOf(postern, 'money')) < 10_000_000_000, 'dollars are taken, too');
+  await (
+    await openai.files.content(
+      (await openai.batches.retrieve(String(made.json()['id']))).output_file_id ?? '',
+    )
+  ).text();
+  assert.equal(await leftOf(postern, 'tokens'), tokens, 'the results take nothing again');
+  for (let spent = await createBatch(postern, file); ; spent = await createBatch(postern, file)) {
+    if (spent.status === 200) continue;
+    assert.equal(spent.headers['x-postern-reason'], 'budget_exhausted', spent.text);
+    break;
+  }
+  assert.ok((await leftOf(postern, 'tokens')) >= 0);
+  assert.deepEqual(upstream.violations, []);
+});
+
+test('a batch is refused where its lines are not known, or say that they are for another place', async (t) => {
+  const more = { quotas: { calls: { unit: 'requests', capacity: 100, window: 'month' } } };
+  const capability = { quotas: [{ bucket: 'calls' }] };
+  const stateDir = mkdtempSync(join(tmpdir(), 'postern-batch-'));
+  t.after(() => rmSync(stateDir, { recursive: true, force: true }));
+  const upstream = await startFakeUpstream();
+  t.after(() => upstream.close());
+  const options = {
+    stateDir,
+    document: documentFor(upstream.url, { more, capability }),
+    env: PROVIDER_ENV,
+    flags: { allowUpstream: '127.0.0.0/8' },
+  };
+  const first = await startPostern(t, options);
+  const elsewhere = LIMITED.map((line) => line.replace('chat/completions', 'embeddings'));
+  const other = await createBatch(first, await upload(clients(first).openai, elsewhere));
+  assert.equal(other.headers['x-postern-reason'], 'budget_not_enforceable', other.text);
+  const file = await upload(clients(first).openai, LIMITED);
+  assert.equal((await createBatch(first, file)).status, 200);
+  await first.stop();
+  const second = await startPostern(t, options);
+  const unseen = await createBatch(second, file);
+  assert.equal(unseen.headers['x-postern-reason'], 'budget_not_enforceable', unseen.text);
 });

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { eventually } from './ask.ts';
 import { documentFor, PROVIDER_ENV } from './fake-providers.ts';
 import { startPostern, type Ending, type Postern } from './harness.ts';
+import { startFakeCloud } from '../upstream/cloud/server.ts';
 import { startFakeUpstream, type FakeUpstream } from '../upstream/index.ts';
 
 interface Heard {
@@ -346,4 +347,55 @@ test('hooks: tool_call hooks get placeholders where guardrails redact, and what 
       assert.match(JSON.stringify(heard.body['request_body']), /<EMAIL_/);
     }
   }
+});
+
+test('hooks: the events of an AWS event stream are told as JSON (issue 3)', async (t) => {
+  const hook = await startHook(t, () => ({}));
+  const cloud = await startFakeCloud();
+  t.after(() => cloud.close());
+  const send = ['raw_responses'];
+  const postern = await startPostern(t, {
+    document: {
+      providers: {
+        bedrock: {
+          baseurl: cloud.origin,
+          apikey: 'env:FAKE_AWS_KEYS',
+          models: ['us.anthropic.claude-haiku'],
+          compatibility: { bedrock_model_invoke: true, bedrock_converse: true },
+        },
+      },
+      hooks: { guard: { url: hook.url, apikey: 'env:HOOK_KEY' } },
+      grants: [
+        {
+          src: ['(loopback)'],
+          app: {
+            'postern.dev/cap/gateway': [
+              {
+                role: 'user',
+                models: '**',
+                send_hooks: [{ name: 'guard', events: ['entire_request'], send }],
+              },
+            ],
+          },
+        },
+      ],
+    },
+    env: {
+      HOOK_KEY: 'hook-key',
+      FAKE_AWS_KEYS: JSON.stringify({ ...cloud.awsKeys, region: cloud.aws.region }),
+    },
+    flags: { allowUpstream: '127.0.0.0/8' },
+  });
+  const events = async (action: string, body: object, count: number): Promise<string> => {
+    const reply = await postern.call(`/model/us.anthropic.claude-haiku/${action}`, { body });
+    assert.equal(reply.status, 200, reply.text);
+    await eventually(() => (hook.heard.length === count ? true : null), 'the hook is told');
+    return JSON.stringify(hook.heard[count - 1]?.body['raw_responses']);
+  };
+  const messages = [{ role: 'user', content: [{ text: 'hi' }] }];
+  const conversed = await events('converse-stream', { messages }, 1);
+  assert.match(conversed, /^\[\{"messageStart":.*"metadata":\{"usage":\{"inputTokens":13/);
+  const asked = { anthropic_version: 'bedrock-2023-05-31', max_tokens: 9, messages };
+  const invoked = await events('invoke-with-response-stream', asked, 2);
+  assert.match(invoked, /^\[\{"type":"message_start".*"type":"message_stop"/);
 });

@@ -7,7 +7,7 @@ export interface Load {
   readonly bodyBytesHeld: number;
 }
 
-export async function loadOf(postern: Postern): Promise<Load> {
+async function loadOf(postern: Postern): Promise<Load> {
   const { status, text } = await postern.call('/metrics');
   assert.equal(status, 200, text.slice(0, 300));
   return {

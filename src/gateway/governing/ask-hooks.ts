@@ -14,13 +14,12 @@ import {
   type TextFilter,
   type ToolCall,
 } from '../../llm/answer/index.ts';
-import { wholeAnswer } from '../../llm/conversation/index.ts';
+import { eventTexts, wholeAnswer } from '../../llm/conversation/index.ts';
 import { callerLabel, type Caller } from '../../identity/index.ts';
 import type { Access, Governance, PolicySnapshot, QuotaEntry } from '../../policy/index.ts';
 import type { BucketUse } from '../../quotas/index.ts';
 import type { RowDecision } from '../../store/index.ts';
 import type { JsonValue } from '../../wire/hujson.ts';
-import { readSseEvent, SseSplitter } from '../../wire/sse.ts';
 import type { Exchange } from '../exchange.ts';
 import type { GatewayParts } from '../ports.ts';
 import { Refused } from '../reasons.ts';
@@ -174,14 +173,15 @@ async function complete(
   const original = Buffer.concat(answer.captured);
   const tell = async (told: readonly BoundHook[], body: Buffer | null): Promise<void> => {
     if (told.length === 0) return;
-    const toolCalls = body === null ? [] : await callsOf(context, body, answer);
+    const isTooLarge = body === null && original.length > CONCEALED_MAX_BYTES;
+    const toolCalls = body === null ? namedCalls(answer) : await callsOf(context, body, answer);
     governing.hooks.completed(told, {
       ...toHookRequest(governing, context),
-      responseBody: () =>
-        body === null && original.length > CONCEALED_MAX_BYTES
-          ? 'too_large'
-          : toldAnswer(request, body, answer),
-      rawResponses: () => (request.streamed && body !== null ? eventsOf(body) : []),
+      responseBody: () => (isTooLarge ? 'too_large' : toldAnswer(request, body, answer)),
+      rawResponses: () => ({
+        events: request.streamed && body !== null ? eventTexts(body, answer.contentType) : [],
+        isTruncated: request.streamed && (isTooLarge || answer.captureTruncated),
+      }),
       toolCalls: toolCalls.map(({ id, name, arguments: params }) => ({ id, name, params })),
       cost: costOf(route, settlement),
       isKept: route.grant.capture === 'full',
@@ -285,19 +285,9 @@ async function callsOf(
   return calls;
 }
 
-/** JSON text of each event. */
-function eventsOf(stream: Buffer): readonly Buffer[] {
-  const events: Buffer[] = [];
-  const splitter = new SseSplitter({ eventMaxBytes: stream.length + 1 });
-  const sink = {
-    event(raw: Buffer): void {
-      const event = readSseEvent(raw);
-      if (event !== null) events.push(Buffer.from(event.data));
-    },
-    oversized(): void {},
-  };
-  splitter.push(stream, sink);
-  return events;
+/** What is known of the calls of an answer that is not looked through. */
+function namedCalls({ meter }: Answer): readonly Pick<ToolCall, 'id' | 'name' | 'arguments'>[] {
+  return (meter?.toolCalls ?? []).map((name) => ({ id: null, name, arguments: undefined }));
 }
 
 function costOf(

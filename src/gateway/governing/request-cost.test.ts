@@ -14,6 +14,7 @@ const ROUTE = {
   provider: { builtIn: false, costBasis: null, kind: 'compatible', modelLimits: [], modelCostMap: [] },
   model: 'm',
   body: null,
+  lines: null,
 } as unknown as LlmRoute;
 
 /** Whether the input of a chat with these members (JSON text) is one whose cost cannot be known. */

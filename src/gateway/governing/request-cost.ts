@@ -1,13 +1,15 @@
 /** What a request can cost at most, before it is sent: what budgets reserve (DESIGN section 7). */
 import type { Clock } from '../../base/clock.ts';
-import { readOutputLimit, type BodyFacts, type OutputLimit, type PriceBook } from '../../llm/index.ts';
-import { requestTools } from '../../llm/request-text/index.ts';
+import { readOutputLimit, type OutputLimit, type PriceBook } from '../../llm/index.ts';
 import { statedLimits } from '../../policy/index.ts';
 import { inputTokensCeiling, type Estimate, type PriceCeiling, type TokenPrice } from '../../quotas/index.ts';
 import { JsonScanError, scanJsonArray } from '../../wire/json-scan.ts';
-import { objectOperation } from '../ownership/object-operation.ts';
+import type { BatchLines } from '../ownership/batch-lines.ts';
+import { createsBatch, objectOperation } from '../ownership/object-operation.ts';
 import type { LlmRequest } from '../steps/read-request.ts';
 import type { LlmRoute } from '../steps/route.ts';
+import { batchCost } from './batch-cost.ts';
+import { readInput } from './input-facts.ts';
 
 export interface CostParts {
   readonly clock: Clock;
@@ -26,11 +28,12 @@ const RESPONSES_MIN_TOKENS = 16;
 
 /** Total: what is not understood of a body counts as unknown input. */
 export function costOfRequest(parts: CostParts, request: LlmRequest, route: LlmRoute): RequestCost {
+  if (route.lines !== null && createsBatch(request)) return costOfLines(parts, route, route.lines);
   const body = route.body ?? request.body;
   const facts = route.body === null ? request.facts : null;
   const { format } = request.match;
   const limit = readOutputLimit(format, body, facts);
-  const input = readInput(request);
+  const input = readInput({ ...request, refersToObjects: (request.references?.length ?? 0) > 0 });
   const inputTokensMax = inputTokensCeiling({ bodyBytes: body.length, ...input });
   const maxOfModel = limit.producesTokens && request.isBillable ? maxOutput(parts, route) : 0;
   const isLater = costsLater(request);
@@ -49,6 +52,24 @@ export function costOfRequest(parts: CostParts, request: LlmRequest, route: LlmR
     },
   };
 }
+
+/** A batch of a file whose lines were seen: what all of them may cost together. */
+function costOfLines(parts: CostParts, route: LlmRoute, lines: BatchLines): RequestCost {
+  const { provider } = route;
+  const estimate = batchCost(lines, {
+    maxOutput: (model) => maxOutput(parts, { ...route, model }),
+    price: (model, inputTokensMax) => priceCeilingOf(parts, provider, { model, inputTokensMax }),
+  });
+  return { limit: NO_LIMIT, estimate };
+}
+
+const NO_LIMIT: OutputLimit = {
+  written: null,
+  answers: 1,
+  thinking: 0,
+  clampable: false,
+  producesTokens: true,
+};
 
 /**
  * Whether it makes what is billed after its answer: a batch that runs, a cache that is kept for hours, a
@@ -79,18 +100,27 @@ function requestsOf(request: LlmRequest): number | null {
 }
 
 function priceOf(
-  { clock, priceCeiling }: CostParts,
+  parts: CostParts,
   request: LlmRequest,
   { provider, model }: LlmRoute,
   inputTokensMax: number,
 ): TokenPrice | null {
-  if (provider.builtIn || !request.isBillable) return FREE;
+  if (!request.isBillable) return FREE;
+  return priceCeilingOf(parts, provider, { model, inputTokensMax });
+}
+
+function priceCeilingOf(
+  { clock, priceCeiling }: CostParts,
+  provider: LlmRoute['provider'],
+  asked: { readonly model: string; readonly inputTokensMax: number },
+): TokenPrice | null {
+  if (provider.builtIn) return FREE;
+  const { modelCostMap } = provider;
   return priceCeiling({
+    ...asked,
     basis: provider.costBasis ?? provider.kind,
-    model,
     at: clock.now(),
-    modelCostMap: provider.modelCostMap,
-    inputTokensMax,
+    modelCostMap,
   });
 }
 
@@ -116,111 +146,4 @@ function minOutput(limit: OutputLimit, format: string): number {
 function isMetered({ streamed, match, facts }: LlmRequest, limit: OutputLimit): boolean {
   const isAnthropic = match.format === 'anthropic_messages' || match.format === 'google_raw_predict';
   return streamed && isAnthropic && limit.thinking === 0 && facts?.span('thinking') === null;
-}
-
-interface InputRead {
-  readonly images: number;
-  readonly tools: number;
-  readonly isUnknown: boolean;
-}
-
-/** Members by which a provider reads what is not in the body, or what no count of bytes bounds. */
-const UNKNOWN_MARKS = [
-  'file_id',
-  'fileUri',
-  'file_uri',
-  'file_url',
-  'input_audio',
-  'inputAudio',
-  'fileData',
-  'file_data',
-  'cachedContent',
-  'cached_content',
-  'mcp_servers',
-  's3Location',
-  'container',
-] as const;
-const UNKNOWN_TYPES =
-  /"(?:media_type|mimeType|mime_type|type)"\s*:\s*"(?:application\/pdf|audio\/|video\/|document|url|input_file|file)/g;
-const IMAGE_TYPES =
-  /"(?:type|media_type|mimeType|mime_type|format)"\s*:\s*"(?:image|input_image|image_url|png|jpeg|gif|webp)/g;
-const BY_ADDRESS = /"(?:url|image_url|fileUri)"\s*:\s*"https?:/;
-
-/** Documents and films of Bedrock's Converse, which names them by their format alone. */
-const UNKNOWN_FORMATS =
-  /"format"\s*:\s*"(?:pdf|docx?|xlsx?|csv|html|txt|md|mkv|mov|mp4|webm|flv|mpeg|mpg|wmv|three_gp)"/;
-
-/** By the words that stand for such input in every format; a text that happens to hold them counts too. */
-function readInput({ body, facts, references }: LlmRequest): InputRead {
-  const tools = facts === null ? [] : requestTools(body, facts);
-  const keepsContext =
-    (references?.length ?? 0) > 0 ||
-    (facts?.previousResponseId ?? null) !== null ||
-    (facts?.span('conversation') ?? null) !== null ||
-    facts?.kind === 'multipart';
-  const latin1 = facts?.kind === 'json' ? body.toString('latin1') : '';
-  const text = ANY_HINT.test(latin1) ? unescaped(latin1) : '';
-  return {
-    images: count(text, IMAGE_TYPES),
-    tools: tools.length,
-    isUnknown:
-      keepsContext ||
-      // Tools that the provider runs bring input of their own (search results, files, pages).
-      tools.some(({ kind }) => kind === 'provider') ||
-      (facts !== null && isDearer(facts)) ||
-      UNKNOWN_MARKS.some((mark) => text.includes(`"${mark}"`)) ||
-      count(text, UNKNOWN_TYPES) > 0 ||
-      UNKNOWN_FORMATS.test(text) ||
-      BY_ADDRESS.test(text),
-  };
-}
-
-/** Strings, or their beginnings, without one of which nothing below can match; escapes could hide any. */
-const HINTS = [
-  ...UNKNOWN_MARKS.map((mark) => `"${mark}"`),
-  '"application/pdf',
-  '"audio/',
-  '"video/',
-  '"document',
-  '"url"',
-  '"input_file',
-  '"file"',
-  '"format"',
-  '"image',
-  '"input_image',
-  '"http',
-  '\\u00',
-  '\\/',
-];
-/** One pass for all of them: a search of the bytes for each costs twenty times as much. */
-const ANY_HINT = new RegExp(HINTS.map((hint) => RegExp.escape(hint)).join('|'));
-
-/** JSON lets every letter be written as an escape (RFC 8259 section 7): the words are looked for behind those. */
-function unescaped(text: string): string {
-  if (!text.includes('\\u00') && !text.includes('\\/')) return text;
-  return text.replace(ESCAPED, (_, hex: string | undefined) =>
-    hex === undefined ? '/' : String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-}
-
-/** A slash, and what is printable in ASCII but for the signs that JSON itself is made of. */
-const ESCAPED = /\\(?:u00(2[013-9a-f]|[346][0-9a-f]|5[0-9abd-f]|7[0-9a-e])|\/)/gi;
-
-/** Ways of being served that cost more than the list says: no price is known for them. */
-function isDearer(facts: BodyFacts): boolean {
-  const tier = facts.member('service_tier') ?? facts.member('serviceTier') ?? 'default';
-  const speed = facts.member('speed') ?? 'standard';
-  const isUsual = typeof tier === 'string' && USUAL_TIERS.has(tier.toLowerCase());
-  // Of speech, it is a number and costs nothing.
-  return !isUsual || (speed !== 'standard' && typeof speed !== 'number');
-}
-
-/** None of them is dearer than the list price (OpenAI's and Anthropic's "Service tiers"). */
-const USUAL_TIERS: ReadonlySet<string> = new Set(['auto', 'default', 'standard', 'standard_only', 'flex']);
-
-function count(text: string, pattern: RegExp): number {
-  let found = 0;
-  pattern.lastIndex = 0;
-  while (pattern.exec(text) !== null) found += 1;
-  return found;
 }

@@ -26,6 +26,68 @@ test('every model and reference of the lines is found, blank lines and both line
   ]);
 });
 
+test('what the lines may use is added up by model: requests, input, stated output, answers without a limit', async () => {
+  const bodies = [
+    '{"model":"a","max_output_tokens":100,"input":"x"}',
+    '{"model":"a","input":"xyz"}',
+    '{"model":"b","max_output_tokens":7}',
+  ];
+  const { lines } = await readBatchFile(Buffer.from(bodies.map(line).join('\n')));
+  const ceiling = (body: string): number => body.length + 1_024;
+  const [first = '', second = '', third = ''] = bodies;
+  assert.deepEqual(lines, {
+    requests: 3,
+    format: 'openai_responses',
+    isInputUnknown: false,
+    models: new Map([
+      [
+        'a',
+        {
+          requests: 2,
+          inputTokensMax: ceiling(first) + ceiling(second),
+          lineInputTokensMax: ceiling(first),
+          outputTokens: 100,
+          unlimitedAnswers: 1,
+        },
+      ],
+      [
+        'b',
+        {
+          requests: 1,
+          inputTokensMax: ceiling(third),
+          lineInputTokensMax: ceiling(third),
+          outputTokens: 7,
+          unlimitedAnswers: 0,
+        },
+      ],
+    ]),
+  });
+});
+
+test('lines for different places have no common format, and what brings input from elsewhere is known as such', async () => {
+  const linesOf = async (...texts: string[]): Promise<{ format: string | null; isInputUnknown: boolean }> =>
+    (await readBatchFile(Buffer.from(texts.join('\n')))).lines;
+  const to = (url: string, body = '{"model":"a"}'): string => `{"url":${url},"body":${body}}`;
+  assert.equal((await linesOf(to('"/v1/chat/completions"'))).format, 'openai_chat');
+  for (const urls of [
+    [to('"/v1/embeddings"'), to('"/v1/chat/completions"')],
+    [to('"/v1/chat/completions"'), to('"/v1/embeddings"'), to('"/v1/chat/completions"')],
+    [to('"/nowhere"')],
+    [to('7')],
+    [to(`"/${'x'.repeat(300)}"`)],
+    ['{"body":{"model":"a"}}'],
+  ])
+    assert.equal((await linesOf(...urls)).format, null, urls.join(' '));
+  for (const body of [
+    '{"model":"a","previous_response_id":"resp_1"}',
+    '{"model":"a","tools":[{"type":"web_search"}]}',
+    '{"model":"a","input":[{"type":"input_image","image_url":"https://example.com/a.png"}]}',
+  ])
+    assert.equal((await linesOf(line('{"model":"a"}'), line(body))).isInputUnknown, true, body);
+  const long = line(`{"model":"a","input":"${'x'.repeat(1_048_576)}"}`);
+  assert.equal((await linesOf(long)).isInputUnknown, true, 'a line of more than 1 MiB is not looked through');
+});
+
 test('a line that two parsers could read differently refuses the file, and the line is named', async () => {
   const table = [
     line('{"model":"a","model":"b"}'),

@@ -67,7 +67,7 @@ test('what is found out later is added for the maker and never taken away', asyn
   const owners = await loadOwners(memoryStore(), 'home', QUIET);
   owners.learn(object({ models: ['gpt-5'] }));
   owners.learn(object({ parentId: 'batch_1' }));
-  owners.learn(object({ models: ['gpt-secret'], principal: 'local:2' }));
+  owners.learn(object({ models: ['gpt-secret'], settledAt: 5, principal: 'local:2' }));
   assert.deepEqual(
     owners.find('local:1', 'file', 'file-1'),
     object({ models: ['gpt-5'], parentId: 'batch_1' }),

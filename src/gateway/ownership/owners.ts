@@ -8,6 +8,7 @@
 import { describeError } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import type { OwnedObject, OwnedObjectName } from '../../store/index.ts';
+import type { BatchLines } from './batch-lines.ts';
 
 export interface OwnersStore {
   listOwnedObjects(tailnet: string, kinds?: readonly string[]): Promise<readonly OwnedObject[]>;
@@ -25,6 +26,10 @@ export interface Owners {
   learn(object: OwnedObject): void;
   /** The object is gone at its provider. */
   forget(object: OwnedObject): void;
+  /** What the lines of a file ask for that this process has seen; null for others. */
+  linesOf(object: OwnedObjectName): BatchLines | null;
+  /** Notes it, for as long as this process has room. */
+  keepLines(object: OwnedObjectName, lines: BatchLines): void;
   /** Writes what is not yet stored. */
   flush(): Promise<void>;
 }
@@ -38,6 +43,9 @@ const FLUSH_DELAY_MS = 20;
 const RETRY_DELAY_MS = 1000;
 /** Objects of unlisted kinds in memory, about 300 bytes each. */
 const RECENT_MAX = 100_000;
+
+/** Input files whose lines are remembered, about 200 bytes for each model of one. */
+const LINES_MAX = 10_000;
 
 export async function loadOwners(store: OwnersStore, tailnet: string, logger: Logger): Promise<Owners> {
   const owners = new StoredOwners(store, tailnet, logger);
@@ -54,6 +62,8 @@ class StoredOwners implements Owners {
   readonly #byOwner = new Map<string, Map<string, OwnedObject>>();
   /** The latest of the other kinds, oldest first. */
   readonly #recent = new Map<string, OwnedObject>();
+  /** By provider and id, oldest first. */
+  readonly #lines = new Map<string, BatchLines>();
   readonly #toPut = new Map<string, OwnedObject>();
   readonly #toDelete = new Map<string, OwnedObject>();
   #timer: NodeJS.Timeout | null = null;
@@ -98,9 +108,22 @@ class StoredOwners implements Owners {
     this.#listed.delete(name);
     this.#recent.delete(name);
     this.#byOwner.get(nameOf(object.principal, object.kind))?.delete(object.objectId);
+    this.#lines.delete(nameOf(object.provider, object.objectId));
     this.#toPut.delete(name);
     this.#toDelete.set(name, object);
     this.#arm(FLUSH_DELAY_MS);
+  }
+
+  linesOf({ provider, objectId }: OwnedObjectName): BatchLines | null {
+    return this.#lines.get(nameOf(provider, objectId)) ?? null;
+  }
+
+  keepLines({ provider, objectId }: OwnedObjectName, lines: BatchLines): void {
+    this.#lines.set(nameOf(provider, objectId), lines);
+    for (const oldest of this.#lines.keys()) {
+      if (this.#lines.size <= LINES_MAX) return;
+      this.#lines.delete(oldest);
+    }
   }
 
   flush(): Promise<void> {

@@ -3,15 +3,18 @@ import { boundaryOf, readMultipartFields } from '../../llm/index.ts';
 import { Refused } from '../reasons.ts';
 import type { LlmRequest } from '../steps/read-request.ts';
 import { readBatchFile } from './batch-file.ts';
+import type { BatchLines } from './batch-lines.ts';
 import type { ObjectReference } from './object-references.ts';
 
 export interface UploadedFile {
   /** What the lines of a batch's input ask for; null for every other file. */
   readonly models: readonly string[] | null;
   readonly references: readonly ObjectReference[];
+  /** As `models`. */
+  readonly lines: BatchLines | null;
 }
 
-const OTHER: UploadedFile = { models: null, references: [] };
+const OTHER: UploadedFile = { models: null, references: [], lines: null };
 
 /** Rejects with `body_invalid` for what is not one form with one file, and for a batch's input that cannot be read. */
 export async function readUploadedFile({ match, body, contentType }: LlmRequest): Promise<UploadedFile> {

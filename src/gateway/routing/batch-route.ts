@@ -1,5 +1,5 @@
 /** Where batches and caches are made: their models stand in a file, in a list, or under another name. */
-import { isSurfaceMiss, matchSurface } from '../../llm/index.ts';
+import { isSurfaceMiss, matchSurface, type Format } from '../../llm/index.ts';
 import type { OwnedObject } from '../../store/index.ts';
 import { readMessageBatch, renameModels } from '../ownership/message-batch.ts';
 import { Refused } from '../reasons.ts';
@@ -11,6 +11,8 @@ import { grantOfModels, joinGrants, type ObjectRouteQuestion } from './object-ro
 export interface PlacedRoute extends Route {
   readonly body?: Buffer | null;
   readonly models?: readonly string[] | null;
+  /** The file that a batch is made of, and what its lines are sent to. */
+  readonly batched?: { readonly input: OwnedObject; readonly format: Format };
 }
 
 /**
@@ -37,7 +39,12 @@ export function routeBatch(
     throw new Refused('format_not_available', 'the "endpoint" of the batch is not served by its provider');
   }
   const grant = grantOfModels(question, route.provider, input.models);
-  return { ...route, grant: grant ?? route.grant, models: input.models };
+  return {
+    ...route,
+    grant: grant ?? route.grant,
+    models: input.models,
+    batched: { input, format: served.format },
+  };
 }
 
 /** `POST /v1/messages/batches`: every request's model must be granted, all at one provider. */

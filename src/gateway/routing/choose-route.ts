@@ -4,6 +4,7 @@
  */
 import type { Access, Candidate, ModelGrant, PolicySnapshot, Provider } from '../../policy/index.ts';
 import { Refused } from '../reasons.ts';
+import { speaks } from './speaks.ts';
 
 export interface Route {
   readonly provider: Provider;
@@ -36,7 +37,7 @@ export function chooseRoute(question: RouteQuestion): Route {
     if (question.provider !== undefined && candidate.provider.id !== question.provider) continue;
     const grant = access.grant(candidate.provider.id, candidate.model);
     if (grant === null) continue;
-    if (!candidate.provider.formats.has(format)) {
+    if (!speaks(candidate.provider, format, candidate.model)) {
       otherFormats ??= candidate.provider.formats;
       continue;
     }

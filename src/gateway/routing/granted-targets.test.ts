@@ -63,6 +63,19 @@ test('without translation a granted model in another format is named as such, an
   assert.throws(() => found(question({})), code('model_not_available'));
 });
 
+test('Google’s own routes are not spoken for Claude on Vertex, which has raw predictions', () => {
+  const both = { vertex: ['gemini_generate_content', 'google_raw_predict'] };
+  const asked = { format: 'gemini_generate_content', translateTo: () => 'google_raw_predict' };
+  const named = (model: string): TargetQuestion => {
+    const made = question(both, asked);
+    const candidates = made.policy.resolve('x').map((candidate) => ({ ...candidate, model }));
+    return { ...made, policy: { resolve: () => candidates } as unknown as PolicySnapshot };
+  };
+  assert.deepEqual(found(named('gemini-2.5-pro')), ['vertex gemini_generate_content']);
+  assert.deepEqual(found(named('claude-sonnet-4-5')), ['vertex google_raw_predict']);
+  assert.throws(() => chooseRoute(named('claude-sonnet-4-5')), code('format_not_available'));
+});
+
 test('a request that is bound to a provider goes nowhere else', () => {
   assert.deepEqual(found(question(THREE, { provider: 'c' })), ['c anthropic_messages']);
 });

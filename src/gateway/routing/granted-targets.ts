@@ -6,6 +6,7 @@
 import type { Candidate, ModelGrant } from '../../policy/index.ts';
 import { Refused } from '../reasons.ts';
 import type { Route, RouteQuestion } from './choose-route.ts';
+import { speaks } from './speaks.ts';
 
 export interface GrantedTarget extends Route {
   /** The format in which it is asked: the caller's own, or the one that it is translated to. */
@@ -16,10 +17,10 @@ export interface GrantedTarget extends Route {
 
 export interface TargetQuestion extends RouteQuestion {
   /**
-   * The format among a provider's in which the request can be put, or null. Absent where policy does
+   * The format among a provider's in which the request can be put for its model, or null. Absent where policy does
    * not translate.
    */
-  readonly translateTo?: (providerFormats: ReadonlySet<string>) => string | null;
+  readonly translateTo?: (providerFormats: ReadonlySet<string>, model: string) => string | null;
 }
 
 /**
@@ -36,12 +37,12 @@ export function grantedTargets(question: TargetQuestion): readonly GrantedTarget
     const grant = access.grant(candidate.provider.id, candidate.model);
     if (grant === null) continue;
     const { formats } = candidate.provider;
-    if (formats.has(format)) {
+    if (speaks(candidate.provider, format, candidate.model)) {
       spoken.push(toTarget(candidate, grant, { requestedModel, format }));
       continue;
     }
     otherFormats ??= formats;
-    const other = translateTo?.(formats) ?? null;
+    const other = translateTo?.(formats, candidate.model) ?? null;
     if (other !== null) translated.push(toTarget(candidate, grant, { requestedModel, format: other }));
   }
   if (spoken.length > 0) return spoken;

@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { isSurfaceMiss, matchSurface } from '../../llm/index.ts';
 import { translatedFormatOf, translationOf, withTranslated } from './translation-format.ts';
 
-function targetOf(path: string, formats: readonly string[]): string | null | undefined {
+function targetOf(path: string, formats: readonly string[], model = 'm'): string | null | undefined {
   const match = matchSurface('POST', path, path.startsWith('/v1/messages'));
   assert.ok(!isSurfaceMiss(match));
-  return translationOf(match)?.(new Set(formats));
+  return translationOf(match)?.(new Set(formats), model);
 }
 
 test('a request is put into the format that says most of it', () => {
@@ -23,8 +23,8 @@ test('what is no conversation is not translated', () => {
 });
 
 test('a provider is listed with the formats that are translated for it', () => {
-  assert.deepEqual(withTranslated(new Set(['openai_embeddings'])), ['openai_embeddings']);
-  assert.deepEqual([...withTranslated(new Set(['openai_chat']))].sort(), [
+  assert.deepEqual(withTranslated(new Set(['openai_embeddings']), 'm'), ['openai_embeddings']);
+  assert.deepEqual([...withTranslated(new Set(['openai_chat']), 'm')].sort(), [
     'anthropic_messages',
     'gemini_generate_content',
     'openai_chat',
@@ -54,8 +54,8 @@ test('the name of a format alone gives the same answer as the request itself', (
     assert.ok(!isSurfaceMiss(match), path);
     for (const spoken of formats)
       assert.equal(
-        translatedFormatOf(match.format, new Set(spoken)),
-        translationOf(match)?.(new Set(spoken)) ?? null,
+        translatedFormatOf(match.format, new Set(spoken), 'm'),
+        translationOf(match)?.(new Set(spoken), 'm') ?? null,
         `${path} to ${spoken.join(', ')}`,
       );
   }

@@ -1,26 +1,44 @@
 /** Which of a provider's formats a request is translated to. */
 import type { SurfaceMatch } from '../../llm/index.ts';
-import { sourceFormat, type TranslatedFormat } from '../../llm/translate/index.ts';
+import {
+  servesModel,
+  sourceFormat,
+  type TargetFormat,
+  type TranslatedFormat,
+} from '../../llm/translate/index.ts';
 
-type ToFormat = (formats: ReadonlySet<string>) => TranslatedFormat | null;
+type ToFormat = (formats: ReadonlySet<string>, model: string) => TargetFormat | null;
 
-/** Best first: what says most of the caller's format. Chat Completions last but for OpenAI's own. */
-const BEST: Readonly<Record<TranslatedFormat, readonly TranslatedFormat[]>> = {
-  anthropic_messages: ['openai_responses', 'openai_chat', 'gemini_generate_content'],
-  openai_chat: ['openai_responses', 'anthropic_messages', 'gemini_generate_content'],
-  openai_responses: ['anthropic_messages', 'openai_chat', 'gemini_generate_content'],
-  gemini_generate_content: ['anthropic_messages', 'openai_responses', 'openai_chat'],
+/** Claude by the clouds' own routes, then what serves every model of Bedrock. */
+const CLOUDS = ['google_raw_predict', 'bedrock_model_invoke', 'bedrock_converse'] as const;
+
+/**
+ * Best first: what says most of the caller's format. Chat Completions last but for OpenAI's own. The clouds'
+ * formats stand before those that the same provider speaks for other models.
+ */
+const BEST: Readonly<Record<TranslatedFormat, readonly TargetFormat[]>> = {
+  anthropic_messages: [...CLOUDS, 'openai_responses', 'openai_chat', 'gemini_generate_content'],
+  openai_chat: ['openai_responses', 'anthropic_messages', ...CLOUDS, 'gemini_generate_content'],
+  openai_responses: ['anthropic_messages', ...CLOUDS, 'openai_chat', 'gemini_generate_content'],
+  gemini_generate_content: ['anthropic_messages', ...CLOUDS, 'openai_responses', 'openai_chat'],
 };
 
 const TO: Readonly<Record<TranslatedFormat, ToFormat>> = {
-  anthropic_messages: (formats) => bestOf('anthropic_messages', formats),
-  openai_chat: (formats) => bestOf('openai_chat', formats),
-  openai_responses: (formats) => bestOf('openai_responses', formats),
-  gemini_generate_content: (formats) => bestOf('gemini_generate_content', formats),
+  anthropic_messages: (formats, model) => bestOf('anthropic_messages', formats, model),
+  openai_chat: (formats, model) => bestOf('openai_chat', formats, model),
+  openai_responses: (formats, model) => bestOf('openai_responses', formats, model),
+  gemini_generate_content: (formats, model) => bestOf('gemini_generate_content', formats, model),
 };
 
-function bestOf(from: TranslatedFormat, formats: ReadonlySet<string>): TranslatedFormat | null {
-  return BEST[from].find((format) => formats.has(format)) ?? null;
+/** Where no model is named, one that the format is for is meant. */
+function bestOf(
+  from: TranslatedFormat,
+  formats: ReadonlySet<string>,
+  model: string | undefined,
+): TargetFormat | null {
+  const isServed = (format: TargetFormat): boolean =>
+    formats.has(format) && (model === undefined || servesModel(format, model));
+  return BEST[from].find(isServed) ?? null;
 }
 
 /** Token counts of what is asked in a format. */
@@ -37,15 +55,16 @@ export function translationOf(match: SurfaceMatch): ToFormat | undefined {
 
 /**
  * As `translationOf`, where only the name of a format is known (a recorded row, a question to `explain`): the
- * format of a provider in which a request of that format is put, or null. A format outside of those that
- * are translated gives null.
+ * format of a provider in which a request of that format is put for its model, or null. A format outside of
+ * those that are translated gives null. Without a model: whether any could be served.
  */
 export function translatedFormatOf(
   format: string,
   providerFormats: ReadonlySet<string>,
-): TranslatedFormat | null {
+  model?: string,
+): TargetFormat | null {
   const from = NAMED[format];
-  return from === undefined ? null : bestOf(from, providerFormats);
+  return from === undefined ? null : bestOf(from, providerFormats, model);
 }
 
 const NAMED: Readonly<Record<string, TranslatedFormat>> = {
@@ -57,16 +76,23 @@ const NAMED: Readonly<Record<string, TranslatedFormat>> = {
   google_generate_content: 'gemini_generate_content',
 };
 
-/** What a provider serves with the formats that are translated for it. */
-export function withTranslated(formats: ReadonlySet<string>): readonly string[] {
+/** What a provider serves a model as, with the formats that are translated for it. */
+export function withTranslated(formats: ReadonlySet<string>, model: string): readonly string[] {
   const all = new Set(formats);
-  for (const from of Object.keys(BEST)) {
-    if (isTranslated(from) && bestOf(from, formats) !== null) all.add(from);
-  }
+  for (const from of SOURCES) if (bestOf(from, formats, model) !== null) all.add(from);
   return [...all];
 }
 
-/** Whether a format is one of those between which is translated. */
-export function isTranslated(format: string): format is TranslatedFormat {
-  return Object.hasOwn(BEST, format);
+const SOURCES = [
+  'anthropic_messages',
+  'openai_chat',
+  'openai_responses',
+  'gemini_generate_content',
+] as const satisfies readonly TranslatedFormat[];
+
+const TARGETS: ReadonlySet<string> = new Set<TargetFormat>([...SOURCES, ...CLOUDS]);
+
+/** Whether a format is one of those that is translated to. */
+export function isTarget(format: string): format is TargetFormat {
+  return TARGETS.has(format);
 }

@@ -43,6 +43,8 @@ export function learnObjects(parts: GatewayParts, input: LearnInput): void {
       parentId: made.parentId,
       settledAt: null,
     });
+    if (route.lines !== null && made.kind === 'file' && request.match.objectKind === 'file')
+      parts.owners.keepLines({ provider: route.provider.id, kind: 'file', objectId: made.id }, route.lines);
   }
 }
 

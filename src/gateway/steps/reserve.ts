@@ -6,9 +6,11 @@ import {
   remainingHeader,
   type BucketUse,
   type BucketValues,
+  type Actual,
   type Refusal,
   type Reservation,
 } from '../../quotas/index.ts';
+import { createsBatch } from '../ownership/object-operation.ts';
 import { costOfRequest, type RequestCost } from '../governing/request-cost.ts';
 import type { GatewayParts } from '../ports.ts';
 import { Refused, type ReasonCode } from '../reasons.ts';
@@ -35,6 +37,11 @@ export interface Budget {
   readonly metered: boolean;
   /** For an answer that does not tell what it used. */
   readonly usageMax: UsageMax;
+  /**
+   * All that is reserved is spent with the request, whatever its answer tells: a batch uses it later, and its
+   * results may never be read.
+   */
+  readonly isSpentWhole: boolean;
 }
 
 /** The buckets that a request counts against; none mostly. */
@@ -99,7 +106,8 @@ function toBudget(
     inputTokens: estimate.inputTokensMax,
     outputTokens: outputTokensAllowed ?? estimate.outputTokensMax ?? Infinity,
   };
-  return { reservation: answer, uses, patches, metered: estimate.metered === true, usageMax };
+  const isSpentWhole = createsBatch(request) && route.lines !== null;
+  return { reservation: answer, uses, patches, metered: estimate.metered === true, usageMax, isSpentWhole };
 }
 
 const CODES: Readonly<Record<Refusal['code'], ReasonCode>> = {
@@ -129,11 +137,16 @@ export function budgetHeaders(parts: GatewayParts, { uses, reservation }: Budget
 
 /** With step 8: corrected to what was used; given back whole where nothing reached the provider. */
 export function settleBudget(
-  { reservation }: Budget,
+  { reservation, isSpentWhole }: Budget,
   settlement: Settlement | null,
   answer: SentAnswer | null,
 ): void {
   if (!wasCharged(answer) || settlement === null) return reservation.release();
+  if (isSpentWhole) {
+    if (answer?.outcome === 'upstream_error') reservation.release();
+    else reservation.settle(UNKNOWN);
+    return;
+  }
   const { usage, costNanoUsd, estimated } = settlement;
   reservation.settle({
     inputTokens: usage?.inputTokens ?? 0,
@@ -142,6 +155,9 @@ export function settleBudget(
     estimated,
   });
 }
+
+/** What was reserved counts as spent. */
+const UNKNOWN: Actual = { inputTokens: null, outputTokens: null, costNanoUsd: null, estimated: true };
 
 /** Whether the attempt that ended so may have reached a model. */
 export function wasCharged(answer: SentAnswer | null): boolean {

@@ -2,9 +2,10 @@
 import type { Caller } from '../../identity/index.ts';
 import type { Access, PolicySnapshot } from '../../policy/index.ts';
 import type { Exchange } from '../exchange.ts';
-import type { TranslatedFormat } from '../../llm/translate/index.ts';
+import type { TargetFormat } from '../../llm/translate/index.ts';
 import type { OwnedObject } from '../../store/index.ts';
 import type { ProviderKey } from '../../vault/index.ts';
+import type { BatchLines } from '../ownership/batch-lines.ts';
 import { createsBatch, createsFile } from '../ownership/object-operation.ts';
 import type { ObjectReference } from '../ownership/object-references.ts';
 import { referencesOf } from '../ownership/request-references.ts';
@@ -28,7 +29,7 @@ import { mustHaveKey, peekKey, selectKey, selectPinnedKey } from '../routing/pro
 import { callerTimeoutSec, createAttempts, type RequestAttempts } from '../routing/request-attempts.ts';
 import type { RetryPlan } from '../routing/retry.ts';
 import { stickyKey } from '../routing/sticky.ts';
-import { isTranslated, translationOf } from '../routing/translation-format.ts';
+import { isTarget, translationOf } from '../routing/translation-format.ts';
 import type { LlmRequest } from './read-request.ts';
 
 export interface LlmRoute extends Route {
@@ -40,8 +41,10 @@ export interface LlmRoute extends Route {
   readonly body: Buffer | null;
   /** Models that what is made here asks for: a batch, or the input file of one. Null elsewhere. */
   readonly models: readonly string[] | null;
+  /** What the lines of a file of requests may use: of one that is uploaded, and of the batch that is made of it. Null where that is not known. */
+  readonly lines: BatchLines | null;
   /** The format that the request is put in; null where the provider speaks the caller's. */
-  readonly translatesTo: TranslatedFormat | null;
+  readonly translatesTo: TargetFormat | null;
   /** Over this target and those that may follow it. */
   readonly attempts: RequestAttempts;
 }
@@ -73,6 +76,7 @@ export function routeLlm(parts: GatewayParts, input: RouteInput): LlmRoute | Pro
     object: null,
     body: null,
     models: null,
+    lines: null,
     translatesTo: translatesTo(route, request),
     attempts,
   };
@@ -102,8 +106,8 @@ export function rerouteLlm(parts: GatewayParts, { request, route, access, on }: 
   };
 }
 
-function translatesTo({ format }: GrantedTarget, { match }: LlmRequest): TranslatedFormat | null {
-  return format !== match.format && isTranslated(format) ? format : null;
+function translatesTo({ format }: GrantedTarget, { match }: LlmRequest): TargetFormat | null {
+  return format !== match.format && isTarget(format) ? format : null;
 }
 
 interface RerouteInput {
@@ -197,7 +201,9 @@ async function routeObjects(
   const file = createsFile(request) ? await readUploadedFile(request) : null;
   const references = file === null ? named : [...named, ...file.references];
   const objects = await Promise.all(references.map((reference) => findOwn(parts, caller, reference)));
-  const { body = null, models = file?.models ?? null, ...route } = await place(parts, input, objects);
+  const placed = await place(parts, input, objects);
+  const { body = null, models = file?.models ?? null, batched, ...route } = placed;
+  const lines = batched === undefined ? (file?.lines ?? null) : linesOf(parts, batched);
   checkFurtherModels(route, request, input.access);
   checkStoredInputs(route, request);
   const elsewhere = objects.find((object) => object.provider !== route.provider.id);
@@ -210,7 +216,16 @@ async function routeObjects(
   const target = { ...route, format: request.match.format, keyId: key?.id ?? null };
   const picked = { targets: [target], usable: parts.health.isUsable(subjectOf(target)) ? 1 : 0 };
   const attempts = attemptsOver(parts, input, { picked, isPinned });
-  return { ...route, body, models, object, key, translatesTo: null, attempts };
+  return { ...route, body, models, lines, object, key, translatesTo: null, attempts };
+}
+
+/** Null where this process has not seen them, or they say that they are for something else than the batch. */
+function linesOf(
+  { owners }: GatewayParts,
+  { input, format }: NonNullable<PlacedRoute['batched']>,
+): BatchLines | null {
+  const lines = owners.linesOf(input);
+  return lines?.format === format ? lines : null;
 }
 
 async function findOwn(

@@ -6,9 +6,9 @@ import {
   sourceFormat,
   translateCount,
   translator,
+  type TargetFormat,
   type TranslatedAnswer,
   type TranslatedCount,
-  type TranslatedFormat,
   type TranslatedRequest,
   type TranslationProblem,
   type TranslationTarget,
@@ -21,7 +21,7 @@ import type { ForwardInput } from './forward.ts';
 /** What is sent instead of the caller's request, and how its answer comes back. */
 export type Translated = Pick<
   TranslatedRequest,
-  'path' | 'query' | 'match' | 'body' | 'losses' | 'stream' | 'answers'
+  'path' | 'query' | 'match' | 'headers' | 'body' | 'losses' | 'stream' | 'answers'
 >;
 
 /** A count that no provider is asked for. */
@@ -55,7 +55,7 @@ export function isEstimate(translated: Translated | EstimatedCount): translated 
 function translateCounting(
   parts: GatewayParts,
   input: ForwardInput,
-  { facts, to }: { readonly facts: BodyFacts; readonly to: TranslatedFormat },
+  { facts, to }: { readonly facts: BodyFacts; readonly to: TargetFormat },
 ): Translated | EstimatedCount {
   const { request, route } = input;
   const hasCounter = COUNTERS[to].has(route.provider.kind);
@@ -66,18 +66,22 @@ function translateCounting(
 }
 
 /** Kinds whose servers count tokens of a format; those that only speak it have no counter. */
-const COUNTERS: Readonly<Record<TranslatedFormat, ReadonlySet<string>>> = {
+const COUNTERS: Readonly<Record<TargetFormat, ReadonlySet<string>>> = {
   anthropic_messages: new Set(['anthropic']),
   openai_responses: new Set(['openai']),
   openai_chat: new Set(),
   gemini_generate_content: new Set(['gemini']),
+  google_raw_predict: new Set(['vertex']),
+  bedrock_model_invoke: new Set(),
+  bedrock_converse: new Set(),
 };
 
-function asTranslated({ path, match, body, losses, answer }: TranslatedCount): Translated {
+function asTranslated({ path, match, headers, body, losses, answer }: TranslatedCount): Translated {
   return {
     path,
     query: '',
     match,
+    headers,
     body,
     losses,
     stream: false,
@@ -109,9 +113,21 @@ function targetOf(parts: GatewayParts, { exchange, route }: ForwardInput): Trans
     outputMaxTokens: maxOutput(parts, route),
     chatLimitKey: route.provider.kind === 'openai' ? 'max_completion_tokens' : 'max_tokens',
     geminiFraming: exchange.query.includes('alt=sse') ? 'sse' : 'array',
+    betas: betasOf(exchange.req.headers['anthropic-beta']),
     newId: (prefix) => newId(prefix, clock, random),
     createdSec: Math.floor(exchange.startedAt / 1000),
   };
+}
+
+const BETAS_MAX = 64;
+
+/** The caller's `anthropic-beta`: names with commas between them. */
+function betasOf(header: string | readonly string[] | undefined): readonly string[] {
+  if (typeof header !== 'string') return [];
+  return header
+    .split(',', BETAS_MAX)
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
 }
 
 function refuse({ problem, message }: TranslationProblem): never {

@@ -50,7 +50,9 @@ export function toUpstreamInput(
     path: translated?.path ?? exchange.path,
     query: translated?.query ?? forwardableQuery(exchange.query),
     headers:
-      translated === null ? wholeOnly(headers, batchRead(request, route.object)) : withoutForeign(headers),
+      translated === null
+        ? wholeOnly(headers, batchRead(request, route.object))
+        : [...withoutForeign(headers), ...translated.headers],
     credential:
       kept === null && route.key !== null ? { header: route.key.header, secret: route.key.secret } : null,
     body,

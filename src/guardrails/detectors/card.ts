@@ -2,8 +2,9 @@
  * Numbers of payment cards (ISO/IEC 7812-1): an issuer's range, its length and Luhn's check digit, written
  * without breaks or in groups parted by one blank or hyphen each.
  */
+import type { Scan } from '../../llm/scan.ts';
 import type { Detection } from '../detection.ts';
-import { matchesIn, type DigitWindow } from './digit-windows.ts';
+import { scanEach, scanMatches, type DigitWindow } from './digit-windows.ts';
 
 /** First digits and lengths, as the schemes publish them; numbers of 13 digits have not been issued for decades. */
 const ISSUERS: readonly (readonly [first: RegExp, lengths: readonly number[]])[] = [
@@ -22,8 +23,9 @@ const GROUPS = /(?<![\w.])\d{3,19}(?:[ -]\d{2,7}){0,6}(?!\w)/g;
 const DIGITS_MAX = 19;
 
 /** Every card number of a text. */
-export function findCards(text: string, windows: readonly DigitWindow[]): readonly Detection[] {
-  return matchesIn(text, windows, GROUPS).flatMap(({ start, value }) => cardsIn(start, value));
+export function* scanCards(text: string, windows: readonly DigitWindow[]): Scan<readonly Detection[]> {
+  const groups = yield* scanMatches(text, windows, GROUPS);
+  return yield* scanEach(groups, ({ start, value }) => cardsIn(start, value));
 }
 
 /** A match may have further numbers beside the card: an expiry date, a code. */

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import '../../../test/property-seed.ts';
-import { detectors, windowsOf, type DetectorName } from './index.ts';
+import { finishScan } from '../../llm/scan.ts';
+import { detectors, ScannedText, type DetectorName } from './index.ts';
 
 const NAMES = Object.keys(detectors).filter((name): name is DetectorName => name in detectors);
 
 function find(name: DetectorName, text: string): string[] {
-  return detectors[name](text, windowsOf(text)).map(
+  return finishScan(detectors[name](new ScannedText(text))).map(
     ({ start, end, kind }) => `${kind}: ${text.slice(start, end)}`,
   );
 }
@@ -141,7 +142,7 @@ test('detectors are total, and their spans lie within the text', () => {
     fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
       const text = pieces.join('');
       for (const name of NAMES) {
-        for (const { start, end, kind } of detectors[name](text, windowsOf(text))) {
+        for (const { start, end, kind } of finishScan(detectors[name](new ScannedText(text)))) {
           assert.ok(start >= 0 && start < end && end <= text.length);
           assert.match(kind, /^[a-z][a-z0-9_]*$/);
         }
@@ -202,7 +203,7 @@ test('no text makes a detector slow: time is linear in its length', () => {
     const text = piece.repeat(Math.ceil(200_000 / piece.length));
     for (const name of NAMES) {
       const began = performance.now();
-      detectors[name](text, windowsOf(text));
+      finishScan(detectors[name](new ScannedText(text)));
       const tookMs = performance.now() - began;
       // Some 100 times what plain text takes: far below what a quadratic search would need.
       assert.ok(

@@ -1,4 +1,5 @@
 /** Mail addresses (RFC 5321 section 4.1.2), as people write them: letters of ASCII, no quoted local parts. */
+import { SCAN_STEP_CHARS, type Scan } from '../../llm/scan.ts';
 import type { Detection } from '../detection.ts';
 
 /** RFC 5321 section 4.5.3.1.1. */
@@ -12,10 +13,15 @@ for (const sign of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 const FILE_ENDING = /\.(?:png|jpe?g|gif|svg|webp|ico|js|mjs|cjs|jsx|tsx?|css|json|html?|tgz|lock|snap)$/i;
 
 /** Every mail address of a text. */
-export function findEmails(text: string): readonly Detection[] {
+export function* scanEmails(text: string): Scan<readonly Detection[]> {
   const found: Detection[] = [];
   let done = 0;
+  let pauseAt = SCAN_STEP_CHARS;
   for (let sign = text.indexOf('@'); sign >= 0; sign = text.indexOf('@', sign + 1)) {
+    if (sign >= pauseAt) {
+      yield;
+      pauseAt = sign + SCAN_STEP_CHARS;
+    }
     DOMAIN.lastIndex = sign + 1;
     const start = localStart(text, sign, done);
     if (start === sign || !DOMAIN.test(text)) continue;

@@ -1,6 +1,7 @@
 /** International bank account numbers (ISO 13616): country, its length, and check digits by ISO 7064 mod 97-10. */
+import type { Scan } from '../../llm/scan.ts';
 import type { Detection } from '../detection.ts';
-import { matchesIn, type DigitWindow } from './digit-windows.ts';
+import { scanEach, scanMatches, type DigitWindow } from './digit-windows.ts';
 
 /** Lengths by country, from the IBAN registry (https://www.swift.com/standards/data-standards/iban). */
 const LENGTHS: ReadonlyMap<string, number> = new Map(
@@ -18,8 +19,9 @@ const LENGTHS: ReadonlyMap<string, number> = new Map(
 const CANDIDATE = /(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?:[ -]?[A-Za-z0-9]){11,40}/g;
 
 /** Every IBAN of a text, in one piece or in groups. */
-export function findIbans(text: string, windows: readonly DigitWindow[]): readonly Detection[] {
-  return matchesIn(text, windows, CANDIDATE).flatMap(({ start, value }) => {
+export function* scanIbans(text: string, windows: readonly DigitWindow[]): Scan<readonly Detection[]> {
+  const candidates = yield* scanMatches(text, windows, CANDIDATE);
+  return yield* scanEach(candidates, ({ start, value }) => {
     const length = LENGTHS.get(value.slice(0, 2).toUpperCase());
     const end = length === undefined ? -1 : endOf(value, length);
     if (end < 0 || /[A-Za-z0-9]/.test(value.charAt(end) || text.charAt(start + end))) return [];

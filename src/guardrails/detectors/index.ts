@@ -1,32 +1,48 @@
 /** The built-in detectors, by the names that policy gives them. */
-import { findKeys } from '../../llm/key-formats.ts';
+import { scanKeys } from '../../llm/key-formats.ts';
+import type { Scan } from '../../llm/scan.ts';
 import type { Detection } from '../detection.ts';
-import { findCards } from './card.ts';
-import { digitWindows, type DigitWindow } from './digit-windows.ts';
-import { findEmails } from './email.ts';
-import { findIbans } from './iban.ts';
-import { findInjections } from './injection.ts';
-import { findNationalIds } from './national-id.ts';
-import { findPhones } from './phone.ts';
+import { scanCards } from './card.ts';
+import { scanDigitWindows, type DigitWindow } from './digit-windows.ts';
+import { scanEmails } from './email.ts';
+import { scanIbans } from './iban.ts';
+import { scanInjections } from './injection.ts';
+import { scanNationalIds } from './national-id.ts';
+import { scanPhones } from './phone.ts';
 
 export type DetectorName = 'secrets' | 'email' | 'phone' | 'card' | 'iban' | 'national_id' | 'injection';
 
-/** `windows` gives the stretches of the text that have numbers; asked for at most once by each detector. */
-export type BuiltInDetector = (text: string, windows: () => readonly DigitWindow[]) => readonly Detection[];
+/** A text with the stretches of it that have numbers, found when first asked for. */
+export class ScannedText {
+  readonly text: string;
+  #windows: readonly DigitWindow[] | null = null;
 
-/** Each finds in no order and may find overlapping spans; total, and linear in the text. */
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  *windows(): Scan<readonly DigitWindow[]> {
+    return (this.#windows ??= yield* scanDigitWindows(this.text));
+  }
+}
+
+/** Finds in no order and may find overlapping spans; total, and linear in the text. */
+export type BuiltInDetector = (scanned: ScannedText) => Scan<readonly Detection[]>;
+
 export const detectors: Readonly<Record<DetectorName, BuiltInDetector>> = {
-  secrets: (text) => findKeys(text),
-  email: (text) => findEmails(text),
-  phone: (text, windows) => findPhones(text, windows()),
-  card: (text, windows) => findCards(text, windows()),
-  iban: (text, windows) => findIbans(text, windows()),
-  national_id: (text, windows) => findNationalIds(text, windows()),
-  injection: (text) => findInjections(text),
+  secrets: ({ text }) => scanKeys(text),
+  email: ({ text }) => scanEmails(text),
+  phone: numbers(scanPhones),
+  card: numbers(scanCards),
+  iban: numbers(scanIbans),
+  national_id: numbers(scanNationalIds),
+  injection: ({ text }) => scanInjections(text),
 };
 
-/** Windows of a text, found when first asked for. */
-export function windowsOf(text: string): () => readonly DigitWindow[] {
-  let windows: readonly DigitWindow[] | null = null;
-  return () => (windows ??= digitWindows(text));
+function numbers(
+  scan: (text: string, windows: readonly DigitWindow[]) => Scan<readonly Detection[]>,
+): BuiltInDetector {
+  return function* scanNumbers(scanned) {
+    return yield* scan(scanned.text, yield* scanned.windows());
+  };
 }

@@ -3,6 +3,7 @@
  * somebody tries, not that nobody does, and a text about such attempts has them as well. Every
  * quantifier is bounded.
  */
+import { SCAN_STEP_CHARS, type Scan } from '../../llm/scan.ts';
 import type { Detection } from '../detection.ts';
 
 const OBJECT =
@@ -47,19 +48,65 @@ const MAY_HAVE =
 /** A text full of them is no worse than one with a hundred. */
 const FOUND_MAX = 100;
 
+/** Longer than any match of a pattern, with what it looks at around it. */
+const REACH = 512;
+
 /** Every way of speaking of that kind, in no order. */
-export function findInjections(text: string): readonly Detection[] {
-  if (!MAY_HAVE.test(text)) return [];
+export function* scanInjections(text: string): Scan<readonly Detection[]> {
   const found: Detection[] = [];
+  if (!(yield* scanMayHave(text))) return found;
   for (const [kind, pattern] of PATTERNS) {
-    pattern.lastIndex = 0;
-    for (
-      let match = pattern.exec(text);
-      match !== null && found.length < FOUND_MAX;
-      match = pattern.exec(text)
-    ) {
-      found.push({ start: match.index, end: match.index + match[0].length, kind, confidence: 'heuristic' });
+    for (let at = 0; at < text.length && found.length < FOUND_MAX;) {
+      const stretch = stretchAt(text, at);
+      const match = firstIn(text, pattern, stretch);
+      if (match === null) {
+        at = stretch.ownEnd;
+        yield;
+      } else {
+        found.push({ ...match, kind, confidence: 'heuristic' });
+        at = match.end;
+      }
     }
   }
   return found;
+}
+
+function* scanMayHave(text: string): Scan<boolean> {
+  for (let at = 0; at < text.length; yield) {
+    const { ownEnd, end } = stretchAt(text, at);
+    if (MAY_HAVE.test(text.slice(at, end))) return true;
+    at = ownEnd;
+  }
+  return false;
+}
+
+/** A part of a text in which matches are looked for that begin before `ownEnd`. */
+interface Stretch {
+  readonly start: number;
+  readonly ownEnd: number;
+  readonly end: number;
+}
+
+function stretchAt(text: string, start: number): Stretch {
+  const ownEnd = start + SCAN_STEP_CHARS;
+  if (ownEnd + REACH >= text.length) return { start, ownEnd: text.length, end: text.length };
+  return { start, ownEnd: isPairAt(text, ownEnd) ? ownEnd + 1 : ownEnd, end: ownEnd + REACH };
+}
+
+/** Whether a place lies within a character of two units. */
+function isPairAt(text: string, at: number): boolean {
+  return (text.charCodeAt(at) & 0xfc_00) === 0xdc_00 && (text.charCodeAt(at - 1) & 0xfc_00) === 0xd8_00;
+}
+
+/** As the pattern would find it in the whole text: the unit before the stretch is looked back at. */
+function firstIn(
+  text: string,
+  pattern: RegExp,
+  { start, ownEnd, end }: Stretch,
+): { readonly start: number; readonly end: number } | null {
+  const from = Math.max(0, start - 1);
+  pattern.lastIndex = start - from;
+  const match = pattern.exec(text.slice(from, end));
+  if (match === null || from + match.index >= ownEnd) return null;
+  return { start: from + match.index, end: from + match.index + match[0].length };
 }

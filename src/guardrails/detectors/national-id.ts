@@ -2,8 +2,9 @@
  * Numbers that a state gives to a person. Those with a check digit count wherever it agrees; those without one,
  * or with one that every tenth number passes, only in their own way of writing or behind their name.
  */
+import type { Scan } from '../../llm/scan.ts';
 import type { Confidence, Detection } from '../detection.ts';
-import { matchesIn, type DigitWindow } from './digit-windows.ts';
+import { scanEach, scanMatches, type DigitWindow, type WindowMatch } from './digit-windows.ts';
 import * as check from './national-id-checks.ts';
 
 interface IdFormat {
@@ -104,15 +105,22 @@ const FORMATS: readonly IdFormat[] = [
 const NAME_WINDOW = 40;
 
 /** Every national id of a text, in no order. */
-export function findNationalIds(text: string, windows: readonly DigitWindow[]): readonly Detection[] {
-  if (windows.length === 0) return [];
-  return FORMATS.flatMap(({ kind, pattern, isValid, confidence, name }) =>
-    matchesIn(text, windows, pattern)
-      .filter(({ start, value }) => {
-        if (name !== undefined && !name.test(text.slice(Math.max(0, start - NAME_WINDOW), start)))
-          return false;
-        return isValid(value.replace(/[ ./-]/g, '').toUpperCase());
-      })
-      .map(({ start, value }) => ({ start, end: start + value.length, kind, confidence })),
-  );
+export function* scanNationalIds(text: string, windows: readonly DigitWindow[]): Scan<readonly Detection[]> {
+  const found: Detection[] = [];
+  if (windows.length === 0) return found;
+  for (const format of FORMATS) {
+    const matches = yield* scanMatches(text, windows, format.pattern);
+    for (const one of yield* scanEach(matches, (match) => idIn(text, match, format))) found.push(one);
+  }
+  return found;
+}
+
+function idIn(
+  text: string,
+  { start, value }: WindowMatch,
+  { kind, isValid, confidence, name }: IdFormat,
+): readonly Detection[] {
+  const before = name === undefined ? '' : text.slice(Math.max(0, start - NAME_WINDOW), start);
+  if (name?.test(before) === false || !isValid(value.replace(/[ ./-]/g, '').toUpperCase())) return [];
+  return [{ start, end: start + value.length, kind, confidence }];
 }

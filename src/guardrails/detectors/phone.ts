@@ -2,8 +2,9 @@
  * Phone numbers: international ones (ITU-T E.164) and the national ways of writing that nothing else looks
  * like. A bare row of digits counts only behind a word such as `phone`.
  */
+import type { Scan } from '../../llm/scan.ts';
 import type { Detection } from '../detection.ts';
-import { matchesIn, type DigitWindow } from './digit-windows.ts';
+import { scanEach, scanMatches, type DigitWindow, type WindowMatch } from './digit-windows.ts';
 
 /** Country codes (ITU-T E.164 list): one or two digits; all others have three. */
 const SHORT_CODES = /^(?:1|7|20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])/;
@@ -30,27 +31,34 @@ const DIGITS_MAX = 15;
 const DIGITS_MIN = 8;
 
 /** Every phone number of a text. */
-export function findPhones(text: string, windows: readonly DigitWindow[]): readonly Detection[] {
+export function* scanPhones(text: string, windows: readonly DigitWindow[]): Scan<readonly Detection[]> {
   const found: Detection[] = [];
-  const add = (start: number, value: string): void => {
-    found.push({ start, end: start + value.length, kind: 'phone', confidence: 'format' });
-  };
-  for (const { start, value } of matchesIn(text, windows, INTERNATIONAL)) {
-    if (isInternational(value)) add(start, value);
-  }
+  const international = yield* scanMatches(text, windows, INTERNATIONAL);
+  for (const one of yield* scanEach(international, phoneIf(isInternational))) found.push(one);
   for (const pattern of NATIONAL) {
-    for (const { start, value } of matchesIn(text, windows, pattern)) {
-      const digits = value.replace(/\D/g, '').length;
-      if (digits >= 9 && digits <= 13) add(start, value);
-    }
+    const national = yield* scanMatches(text, windows, pattern);
+    for (const one of yield* scanEach(national, phoneIf(isNational))) found.push(one);
   }
-  for (const { start, value } of matchesIn(text, windows, NAMED)) {
-    if (NAME_BEFORE.test(text.slice(Math.max(0, start - NAME_WINDOW), start))) add(start, value);
-  }
+  const named = yield* scanMatches(text, windows, NAMED);
+  const isNamed = ({ start }: WindowMatch): boolean =>
+    NAME_BEFORE.test(text.slice(Math.max(0, start - NAME_WINDOW), start));
+  for (const one of yield* scanEach(named, phoneIf(isNamed))) found.push(one);
   return found;
 }
 
-function isInternational(value: string): boolean {
+function phoneIf(isPhone: (match: WindowMatch) => boolean): (match: WindowMatch) => readonly Detection[] {
+  return (match) =>
+    isPhone(match)
+      ? [{ start: match.start, end: match.start + match.value.length, kind: 'phone', confidence: 'format' }]
+      : [];
+}
+
+function isNational({ value }: WindowMatch): boolean {
+  const digits = value.replace(/\D/g, '').length;
+  return digits >= 9 && digits <= 13;
+}
+
+function isInternational({ value }: WindowMatch): boolean {
   const digits = value.replace(/\D/g, '').replace(/^00/, '');
   if (digits.length < DIGITS_MIN || digits.length > DIGITS_MAX) return false;
   return SHORT_CODES.test(digits) || LONG_CODES.test(digits);

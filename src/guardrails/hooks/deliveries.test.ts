@@ -51,6 +51,7 @@ describe('after a request', () => {
     const json = hook.calls[0]?.json ?? {};
     assert.deepEqual(json['response_body'], { answer: 'ok' });
     assert.deepEqual(json['raw_responses'], [{ n: 1 }, { n: 2 }]);
+    assert.ok(!('raw_responses_omitted' in json));
     assert.deepEqual(json['tool_calls'], [{ name: 'Bash', params: { command: 'ls' } }]);
     assert.deepEqual(json['metadata']?.['estimated_cost'], {
       dollars: 0.5,
@@ -68,12 +69,16 @@ describe('after a request', () => {
     const { hooks } = hooksFor(t);
     const completion = completionOf({
       responseBody: () => Buffer.from('{"a":1},"metadata":{"login_name":"root"'),
-      rawResponses: () => [Buffer.from('oops'), Buffer.from(' {"n":1}\n'), Buffer.from([0xff])],
+      rawResponses: () => ({
+        events: [Buffer.from('oops'), Buffer.from(' {"n":1}\n'), Buffer.from([0xff])],
+        isTruncated: true,
+      }),
     });
     hooks.completed([bound({ url: hook.url }, EVERYTHING, ['entire_request'])], completion);
     await hook.called(1);
     assert.equal(hook.calls[0]?.json['response_body'], null);
     assert.deepEqual(hook.calls[0]?.json['raw_responses'], [{ n: 1 }]);
+    assert.equal(hook.calls[0]?.json['raw_responses_omitted'], 'too_large', 'events are missing: it is said');
   });
 
   test('a failure that may pass is tried again with growing pauses, then listed without a body', async (t) => {

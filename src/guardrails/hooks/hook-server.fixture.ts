@@ -172,7 +172,10 @@ export function completionOf(completion: Partial<HookCompletion> = {}): HookComp
   return {
     ...requestOf(),
     responseBody: () => Buffer.from('{"answer":"ok"}'),
-    rawResponses: () => [Buffer.from('{"n":1}'), Buffer.from('{"n":2}')],
+    rawResponses: () => ({
+      events: [Buffer.from('{"n":1}'), Buffer.from('{"n":2}')],
+      isTruncated: false,
+    }),
     toolCalls: [{ id: 'c1', name: 'Bash', params: { command: 'ls' } }],
     cost: { dollars: 0.5, costBasis: 'anthropic/claude', usage: { input: 3, output: 0 } },
     isKept: true,

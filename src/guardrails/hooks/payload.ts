@@ -5,11 +5,12 @@
  *   { "metadata": { login_name … session_id [, grants] [, quotas] [, estimated_cost] }
  *     [, "request_body": …] [, "user_message": …] [, "request_delta": …]           any event
  *     [, "response_body": … [, "response_body_omitted": "too_large"]]                    afterwards
- *     [, "raw_responses": […]] [, "tool_calls": [{name, params}]]                         afterwards
+ *     [, "raw_responses": […] [, "raw_responses_omitted": "too_large"]]                  afterwards
+ *     [, "tool_calls": [{name, params}]]                                                 afterwards
  *     [, "event": "tool_call", "tool_call": {id, name, params}] }                  only `tool_call`
  *
  * Values of the answer are not there before a request, as in Aperture. `request_delta`,
- * `response_body_omitted` and `tool_call` are Postern's own.
+ * `response_body_omitted`, `raw_responses_omitted` and `tool_call` are Postern's own.
  */
 import { isUtf8 } from 'node:buffer';
 import type { AppError } from '../../base/errors.ts';
@@ -65,8 +66,9 @@ export function completionPayload(
     if (body === 'too_large') members.push(member('response_body_omitted', body));
   }
   if (send.includes('raw_responses')) {
-    const events = completion.rawResponses().filter(isJson);
-    members.push(rawMember('raw_responses', joined('[', events, ']')));
+    const { events, isTruncated } = completion.rawResponses();
+    members.push(rawMember('raw_responses', joined('[', events.filter(isJson), ']')));
+    if (isTruncated) members.push(member('raw_responses_omitted', 'too_large'));
   }
   if (send.includes('tools')) {
     members.push(

@@ -89,11 +89,19 @@ export interface HookToolCall {
   readonly argumentsText: string;
 }
 
+/** The events of a stream. */
+export interface HookEvents {
+  /** JSON text of each; empty if unknown. */
+  readonly events: readonly Buffer[];
+  /** There were more than are given. */
+  readonly isTruncated: boolean;
+}
+
 export interface HookCompletion extends HookRequest {
   /** The whole answer as JSON (of a stream: put together); null if it is no JSON, or cannot be read. */
   readonly responseBody: () => Buffer | 'too_large' | null;
-  /** JSON text of every event of a stream; empty if unknown. */
-  readonly rawResponses: () => readonly Buffer[];
+  readonly rawResponses: () => HookEvents;
+  /** `params` are undefined where the answer is too large to be looked through. */
   readonly toolCalls: readonly Omit<HookToolCall, 'argumentsText'>[];
   readonly cost: HookCost | null;
   /** The caller's prompts may be kept: then so may what is given up. */

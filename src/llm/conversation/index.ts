@@ -8,6 +8,7 @@ export type {
   ReadMessage,
   ReadRequest,
 } from './blocks.ts';
+export { eventTexts } from './event-texts.ts';
 export { readAnswer, type AnswerFacts } from './read-answer.ts';
 export { createRequestReader, parseObject, readRequest, type RequestReader } from './read-request.ts';
 export { wholeAnswer } from './whole-answer.ts';

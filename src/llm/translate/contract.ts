@@ -2,12 +2,19 @@
 import type { BodyFacts } from '../request-body.ts';
 import type { SurfaceMatch } from '../surface.ts';
 
-/** Formats between which is translated. Vertex's Gemini and Claude bodies count as the makers' own. */
+/** Formats of callers whose requests are translated. Vertex's Gemini bodies count as the maker's own. */
 export type TranslatedFormat =
   | 'anthropic_messages'
   | 'openai_chat'
   | 'openai_responses'
   | 'gemini_generate_content';
+
+/** Formats that a request is translated to: callers' own, and those in which clouds serve others' models. */
+export type TargetFormat =
+  | TranslatedFormat
+  | 'google_raw_predict'
+  | 'bedrock_model_invoke'
+  | 'bedrock_converse';
 
 /** Where a translated request goes, and what is needed to write it. */
 export interface TranslationTarget {
@@ -23,6 +30,8 @@ export interface TranslationTarget {
   readonly chatLimitKey: 'max_completion_tokens' | 'max_tokens';
   /** Framing of a streamed answer to a Gemini caller: `sse` if the query has `alt=sse`. Others ignore it. */
   readonly geminiFraming: 'sse' | 'array';
+  /** What the caller's `anthropic-beta` names, as it wrote it; empty for none. At most 64. */
+  readonly betas: readonly string[];
   /** A fresh id with this prefix, for formats that demand one where the provider gave none. */
   readonly newId: (prefix: string) => string;
   /** Whole seconds since 1970. */
@@ -48,6 +57,8 @@ export interface TranslatedRequest {
   readonly query: string;
   /** What `matchSurface` finds for the path. */
   readonly match: SurfaceMatch;
+  /** Sent beside the caller's, which lose those of its SDK: a flat list of names and values. */
+  readonly headers: readonly string[];
   readonly body: Buffer;
   /** Names of the fields that the target's format cannot say: for `x-postern-translation-loss`. At most 64. */
   readonly losses: readonly string[];
@@ -88,7 +99,7 @@ export interface AnswerTranscoder {
 /** Translates requests of one format into another and the answers back. */
 export interface Translator {
   readonly from: TranslatedFormat;
-  readonly to: TranslatedFormat;
+  readonly to: TargetFormat;
   /** Total; `facts` are of a JSON body that was read without a problem. */
   request(facts: BodyFacts, target: TranslationTarget): TranslatedRequest | TranslationProblem;
 }
@@ -103,6 +114,8 @@ export type CountTranslation =
 export interface TranslatedCount {
   readonly path: string;
   readonly match: SurfaceMatch;
+  /** As of a translated request. */
+  readonly headers: readonly string[];
   readonly body: Buffer;
   readonly losses: readonly string[];
   /** The counter's answer, of any status, in the caller's format. */

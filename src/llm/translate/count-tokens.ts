@@ -11,6 +11,7 @@ import { errorAnswer } from './answers/translation.ts';
 import {
   isTranslationProblem,
   type CountTranslation,
+  type TargetFormat,
   type TranslatedAnswer,
   type TranslatedCount,
   type TranslatedFormat,
@@ -32,7 +33,7 @@ const COUNTED: Readonly<Partial<Record<Format, TranslatedFormat>>> = {
 export function translateCount(
   match: SurfaceMatch,
   facts: BodyFacts,
-  to: TranslatedFormat,
+  to: TargetFormat,
   target: TranslationTarget,
   hasCounter: boolean,
 ): CountTranslation | TranslationProblem | null {
@@ -50,6 +51,7 @@ export function translateCount(
     kind: 'request',
     request: {
       ...counter,
+      headers: request.headers,
       losses: request.losses,
       answer: (status, body) => readCount(from, to, status, body),
     },
@@ -93,7 +95,7 @@ const ANSWER_MEMBERS: ReadonlySet<string> = new Set([
 ]);
 
 function counterOf(
-  to: TranslatedFormat,
+  to: TargetFormat,
   body: Buffer,
   target: TranslationTarget,
 ): Pick<TranslatedCount, 'path' | 'match' | 'body'> | null {
@@ -129,7 +131,15 @@ function counterOf(
         body: encode({ generateContentRequest: { model: `models/${model}`, ...prompt } }),
       };
     }
+    case 'google_raw_predict':
+      return {
+        path: '/v1/publishers/anthropic/models/count-tokens:rawPredict',
+        match: { ...inBody, format: 'google_raw_predict', dialect: 'google', action: 'countTokens' },
+        body: encode({ ...prompt, model: target.model }),
+      };
     case 'openai_chat':
+    case 'bedrock_model_invoke':
+    case 'bedrock_converse':
       return null;
     default:
       return to satisfies never;
@@ -138,7 +148,7 @@ function counterOf(
 
 function readCount(
   from: TranslatedFormat,
-  to: TranslatedFormat,
+  to: TargetFormat,
   status: number,
   body: Uint8Array,
 ): TranslatedAnswer {

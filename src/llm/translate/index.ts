@@ -4,6 +4,7 @@ export {
   type AnswerTranscoder,
   type AnswerTranslation,
   type CountTranslation,
+  type TargetFormat,
   type TranslatedAnswer,
   type TranslatedCount,
   type TranslatedFormat,
@@ -14,4 +15,5 @@ export {
 } from './contract.ts';
 export { translateCount } from './count-tokens.ts';
 export { isForeignHeader } from './foreign-headers.ts';
+export { servesModel } from './targets.ts';
 export { sourceFormat, translator } from './translator.ts';

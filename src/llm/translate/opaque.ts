@@ -7,7 +7,7 @@
  * Base64 of `postern: ` and a JSON array of origin and data; Gemini's signatures must be base64.
  */
 import { asArray } from '../formats/findings.ts';
-import type { TranslatedFormat } from './contract.ts';
+import type { TargetFormat } from './contract.ts';
 import type { Opaque } from './conversation.ts';
 
 const MARK = 'postern: ';
@@ -17,7 +17,7 @@ const PREFIX = 'cG9zdGVybjog';
 const SEALED_MAX = 4 * 1024 * 1024;
 
 /** The name under which a provider's own bytes travel. */
-export function originOf(format: TranslatedFormat, provider: string): string {
+export function originOf(format: TargetFormat, provider: string): string {
   return `${format}:${provider}`;
 }
 

@@ -9,6 +9,7 @@ import { isSurfaceMiss, matchSurface } from '../surfaces.ts';
 import {
   isTranslationProblem,
   type AnswerTranslation,
+  type TargetFormat,
   type TranslatedFormat,
   type TranslatedRequest,
   type TranslationProblem,
@@ -54,6 +55,7 @@ export function target(changes: Partial<TranslationTarget> = {}): TranslationTar
     outputMaxTokens: null,
     chatLimitKey: 'max_completion_tokens',
     geminiFraming: 'sse',
+    betas: [],
     newId: (prefix) => `${prefix}_${(made += 1)}`,
     createdSec: 1_700_000_000,
     ...changes,
@@ -67,7 +69,7 @@ export interface TranslateOptions {
 
 export function tryTranslate(
   from: TranslatedFormat,
-  to: TranslatedFormat,
+  to: TargetFormat,
   body: Record<string, unknown>,
   options: TranslateOptions = {},
 ): TranslatedRequest | TranslationProblem {
@@ -83,7 +85,7 @@ export function tryTranslate(
 
 export function translate(
   from: TranslatedFormat,
-  to: TranslatedFormat,
+  to: TargetFormat,
   body: Record<string, unknown>,
   options: TranslateOptions = {},
 ): TranslatedRequest & { readonly json: Record<string, unknown> } {

@@ -1,8 +1,10 @@
 /** Joins readers and writers of requests and answers to translators, one for each ordered pair of formats. */
 import type { BodyFacts } from '../request-body.ts';
 import type { Format, SurfaceMatch } from '../surface.ts';
+import { carryAnswers } from './answers/carried.ts';
 import { createAnswers } from './answers/translation.ts';
 import type {
+  TargetFormat,
   TranslatedFormat,
   TranslatedRequest,
   TranslationProblem,
@@ -14,7 +16,9 @@ import { Losses } from './losses.ts';
 import { originOf } from './opaque.ts';
 import { readAnthropicRequest } from './requests/anthropic-read.ts';
 import { writeAnthropicRequest } from './requests/anthropic-write.ts';
+import { carryToCloud, writeCloudRequest, type CloudFormat } from './requests/cloud-claude.ts';
 import { malformed, type RequestReader, type RequestWriter } from './requests/context.ts';
+import { writeConverseRequest } from './requests/converse-write.ts';
 import { readGeminiRequest } from './requests/gemini-read.ts';
 import { writeGeminiRequest } from './requests/gemini-write.ts';
 import { readChatRequest } from './requests/openai-chat-read.ts';
@@ -23,8 +27,14 @@ import { readResponsesRequest } from './requests/openai-responses-read.ts';
 import { writeResponsesRequest } from './requests/openai-responses-write.ts';
 import { ANTHROPIC_NAMES, SHORT_NAMES, ToolNames, type NameRule } from './tool-names.ts';
 
-interface RequestFormat {
-  readonly read: RequestReader;
+const READERS: Readonly<Record<TranslatedFormat, RequestReader>> = {
+  anthropic_messages: readAnthropicRequest,
+  openai_chat: readChatRequest,
+  openai_responses: readResponsesRequest,
+  gemini_generate_content: readGeminiRequest,
+};
+
+interface TargetRequest {
   readonly write: RequestWriter;
   readonly names: NameRule;
   readonly surface: (model: string, stream: boolean) => Surface;
@@ -36,30 +46,42 @@ interface Surface {
   readonly match: SurfaceMatch;
 }
 
-const FORMATS: Readonly<Record<TranslatedFormat, RequestFormat>> = {
+const TARGETS: Readonly<Record<TargetFormat, TargetRequest>> = {
   anthropic_messages: {
-    read: readAnthropicRequest,
     write: writeAnthropicRequest,
     names: ANTHROPIC_NAMES,
     surface: () => bodySurface('/v1/messages', 'anthropic_messages', 'anthropic'),
   },
   openai_chat: {
-    read: readChatRequest,
     write: writeChatRequest,
     names: SHORT_NAMES,
     surface: () => bodySurface('/v1/chat/completions', 'openai_chat', 'openai'),
   },
   openai_responses: {
-    read: readResponsesRequest,
     write: writeResponsesRequest,
     names: SHORT_NAMES,
     surface: () => bodySurface('/v1/responses', 'openai_responses', 'openai'),
   },
-  gemini_generate_content: {
-    read: readGeminiRequest,
-    write: writeGeminiRequest,
+  gemini_generate_content: { write: writeGeminiRequest, names: SHORT_NAMES, surface: geminiSurface },
+  google_raw_predict: {
+    write: (conversation, context) => writeCloudRequest('google_raw_predict', conversation, context),
     names: SHORT_NAMES,
-    surface: geminiSurface,
+    surface: rawPredictSurface,
+  },
+  bedrock_model_invoke: {
+    write: (conversation, context) => writeCloudRequest('bedrock_model_invoke', conversation, context),
+    names: SHORT_NAMES,
+    surface: (model, stream) =>
+      bedrockSurface('bedrock_model_invoke', model, {
+        action: stream ? 'invoke-with-response-stream' : 'invoke',
+        stream,
+      }),
+  },
+  bedrock_converse: {
+    write: writeConverseRequest,
+    names: SHORT_NAMES,
+    surface: (model, stream) =>
+      bedrockSurface('bedrock_converse', model, { action: stream ? 'converse-stream' : 'converse', stream }),
   },
 };
 
@@ -71,21 +93,45 @@ function bodySurface(path: string, format: Format, dialect: SurfaceMatch['dialec
   };
 }
 
+function rawPredictSurface(model: string, stream: boolean): Surface {
+  const action = stream ? 'streamRawPredict' : 'rawPredict';
+  return pathSurface(`/v1/publishers/anthropic/models/${encodeURIComponent(model)}:${action}`, {
+    format: 'google_raw_predict',
+    dialect: 'google',
+    model,
+    stream,
+    action,
+  });
+}
+
+function bedrockSurface(
+  format: Format,
+  model: string,
+  { action, stream }: { readonly action: string; readonly stream: boolean },
+): Surface {
+  const path = `/model/${encodeURIComponent(model)}/${action}`;
+  return pathSurface(path, { format, dialect: 'bedrock', model, stream, action });
+}
+
+/** A route that names the model and the action in its path. */
+function pathSurface(
+  path: string,
+  match: Pick<SurfaceMatch, 'format' | 'dialect' | 'model' | 'stream' | 'action'>,
+): Surface {
+  return { path, query: '', match: { ...match, modelInBody: false, objectId: null } };
+}
+
 function geminiSurface(model: string, stream: boolean): Surface {
   const action = stream ? 'streamGenerateContent' : 'generateContent';
-  return {
-    path: `/v1beta/models/${encodeURIComponent(model)}:${action}`,
-    query: stream ? 'alt=sse' : '',
-    match: {
-      format: 'gemini_generate_content',
-      dialect: 'google',
-      model,
-      modelInBody: false,
-      stream,
-      action,
-      objectId: null,
-    },
-  };
+  const path = `/v1beta/models/${encodeURIComponent(model)}:${action}`;
+  const surface = pathSurface(path, {
+    format: 'gemini_generate_content',
+    dialect: 'google',
+    model,
+    stream,
+    action,
+  });
+  return stream ? { ...surface, query: 'alt=sse' } : surface;
 }
 
 const SOURCES: Readonly<Partial<Record<Format, TranslatedFormat>>> = {
@@ -106,23 +152,50 @@ export function sourceFormat({ format, action, objectId }: SurfaceMatch): Transl
 }
 
 /** Null where there is nothing to translate: both formats are one. */
-export function translator(from: TranslatedFormat, to: TranslatedFormat): Translator | null {
+export function translator(from: TranslatedFormat, to: TargetFormat): Translator | null {
   if (from === to) return null;
+  if (from === 'anthropic_messages' && (to === 'bedrock_model_invoke' || to === 'google_raw_predict'))
+    return { from, to, request: (facts, target) => carry(to, facts, target) };
   return { from, to, request: (facts, target) => translate(from, to, facts, target) };
+}
+
+/** The caller's own words go to the cloud; they are read only for their losses and size. */
+function carry(
+  to: CloudFormat,
+  facts: BodyFacts,
+  target: TranslationTarget,
+): TranslatedRequest | TranslationProblem {
+  if (facts.kind !== 'json') return malformed('a form cannot be translated');
+  const request = facts.value();
+  const { stream } = facts;
+  const conversation = readAnthropicRequest(request, { losses: new Losses(), stream });
+  if ('problem' in conversation) return conversation;
+  const losses = new Losses();
+  const origin = originOf(to, target.provider);
+  const { body, headers } = carryToCloud(to, request, { target, losses, origin });
+  return {
+    ...TARGETS[to].surface(target.model, stream),
+    headers,
+    body: Buffer.from(JSON.stringify(body), 'utf8'),
+    losses: losses.list(),
+    stream,
+    estimatedInputTokens: estimateInput(conversation),
+    answers: carryAnswers(to),
+  };
 }
 
 function translate(
   from: TranslatedFormat,
-  to: TranslatedFormat,
+  to: TargetFormat,
   facts: BodyFacts,
   target: TranslationTarget,
 ): TranslatedRequest | TranslationProblem {
   if (facts.kind !== 'json') return malformed('a form cannot be translated');
   const losses = new Losses();
   const request = facts.value();
-  const conversation = FORMATS[from].read(request, { losses, stream: facts.stream });
+  const conversation = READERS[from](request, { losses, stream: facts.stream });
   if ('problem' in conversation) return conversation;
-  const { write, names: rule, surface } = FORMATS[to];
+  const { write, names: rule, surface } = TARGETS[to];
   const names = new ToolNames(rule);
   for (const { name } of conversation.tools) names.wire(name);
   const origin = originOf(to, target.provider);
@@ -131,6 +204,7 @@ function translate(
   const estimatedInputTokens = estimateInput(conversation);
   return {
     ...surface(target.model, stream),
+    headers: [],
     body,
     losses: losses.list(),
     stream,

@@ -31,11 +31,7 @@ export interface FakeAws {
 const SKEW_MAX_MS = 5 * 60_000;
 
 /** Throws `Violation` unless the request is signed as AWS demands; gives the keys. */
-export async function verifySignature(
-  aws: FakeAws,
-  received: Received,
-  service: string,
-): Promise<FakeAwsKeys> {
+async function verifySignature(aws: FakeAws, received: Received, service: string): Promise<FakeAwsKeys> {
   const authorization = header(received, 'authorization');
   const parsed =
     /^AWS4-HMAC-SHA256 Credential=(\w+)\/(\d{8})\/([\w-]+)\/([\w-]+)\/aws4_request, SignedHeaders=([\w;-]+), Signature=([0-9a-f]{64})$/.exec(

@@ -6,6 +6,7 @@ import { exportPKCS8, generateKeyPair, jwtVerify } from 'jose';
 import type { CryptoKey } from 'jose';
 import type { Answer, Received } from './received.ts';
 import { Violation, header, insist, jsonAnswer, jsonBody } from './received.ts';
+import { createVertexCalls, type VertexCalls } from './vertex-calls.ts';
 
 export interface FakeGoogle {
   readonly project: string;
@@ -19,6 +20,8 @@ export interface FakeGoogle {
   /** Seconds that an issued token lives. */
   tokenLifeSec: number;
   readonly now: () => number;
+  /** For models whose name asks for a behaviour. */
+  readonly calls: VertexCalls;
 }
 
 export async function createFakeGoogle(now: () => number): Promise<FakeGoogle> {
@@ -33,6 +36,7 @@ export async function createFakeGoogle(now: () => number): Promise<FakeGoogle> {
     tokens: new Set(),
     tokenLifeSec: 3_599,
     now,
+    calls: createVertexCalls(),
   };
 }
 
@@ -131,11 +135,17 @@ export function answerVertex(google: FakeGoogle, received: Received): Answer | n
   const model = full?.[5] ?? express?.[2] ?? '';
   const action = full?.[6] ?? express?.[3] ?? '';
   return publisher === 'anthropic'
-    ? rawPredict(model, action, body)
+    ? rawPredict(google, { model, action, body })
     : generate(model, action, body, received.query);
 }
 
-function rawPredict(model: string, action: string, body: Record<string, unknown>): Answer {
+interface RawPrediction {
+  readonly model: string;
+  readonly action: string;
+  readonly body: Record<string, unknown>;
+}
+
+function rawPredict({ calls }: FakeGoogle, { model, action, body }: RawPrediction): Answer {
   insist(body['anthropic_version'] === 'vertex-2023-10-16', 400, 'anthropic_version: Field required');
   if (model === 'count-tokens') {
     insist(action === 'rawPredict', 404, `unknown action ${action}`);
@@ -143,6 +153,8 @@ function rawPredict(model: string, action: string, body: Record<string, unknown>
     return jsonAnswer(200, { input_tokens: 17, counted_for: body['model'] });
   }
   insist(!('model' in body), 400, 'model: extra inputs are not permitted');
+  const asked = calls.answer(decodeURIComponent(model), action === 'streamRawPredict', body);
+  if (asked !== null) return asked;
   const text = `vertex:${model}`;
   const start = { id: 'msg_vrtx_1', type: 'message', role: 'assistant', model, stop_sequence: null };
   if (action === 'rawPredict') {

@@ -1,7 +1,13 @@
 /** Answers to one translated request: whole ones, errors, and streams. */
-import { readSseEvent, SseSplitter, type SseSink } from '../../../wire/sse.ts';
-import type { JsonRecord } from '../../formats/findings.ts';
-import type { AnswerTranscoder, AnswerTranslation, TranslatedAnswer, TranslatedFormat } from '../contract.ts';
+import { asArray, asRecord, type JsonRecord } from '../../formats/findings.ts';
+import type {
+  AnswerTranscoder,
+  AnswerTranslation,
+  TargetFormat,
+  TranslatedAnswer,
+  TranslatedFormat,
+} from '../contract.ts';
+import { parseJson } from '../opaque.ts';
 import { ANTHROPIC_IDS, fitName, type ToolNames } from '../tool-names.ts';
 import {
   parseObject,
@@ -14,21 +20,20 @@ import {
 } from './answer.ts';
 import { readAnthropicAnswer, streamAnthropicAnswer, writeAnthropicAnswer } from './anthropic.ts';
 import { BlockQueue, type BlockQueueOptions } from './block-queue.ts';
+import { readConverseAnswer } from './converse.ts';
 import { readAnswerError, writeAnswerError } from './errors.ts';
+import { createEventSource, type EventSink, type EventSource } from './events.ts';
 import { readGeminiAnswer, streamGeminiAnswer, writeGeminiAnswer } from './gemini.ts';
 import { readChatAnswer, streamChatAnswer, writeChatAnswer } from './openai-chat.ts';
 import { readResponsesAnswer } from './openai-responses-read.ts';
 import { streamResponsesAnswer, writeResponsesAnswer } from './openai-responses-write.ts';
 
-/** Bytes of one event; the last event of Responses holds the whole answer. */
-const EVENT_MAX_BYTES = 16 * 1024 * 1024;
 /** Bytes of a whole answer that is read. */
 const ANSWER_MAX_BYTES = 64 * 1024 * 1024;
 
 const JSON_TYPE = 'application/json';
 
 interface AnswerFormat {
-  readonly read: (sink: AnswerSink) => AnswerReader;
   readonly write: (answer: Answer, context: AnswerContext) => JsonRecord;
   readonly stream: (context: AnswerContext, out: Buffer[]) => AnswerStream;
   /** Prefixes of made-up ids. */
@@ -36,30 +41,36 @@ interface AnswerFormat {
   readonly callIdPrefix: string;
 }
 
+const READERS: Readonly<Record<TargetFormat, (sink: AnswerSink) => AnswerReader>> = {
+  anthropic_messages: readAnthropicAnswer,
+  openai_chat: readChatAnswer,
+  openai_responses: readResponsesAnswer,
+  gemini_generate_content: readGeminiAnswer,
+  google_raw_predict: readAnthropicAnswer,
+  bedrock_model_invoke: readAnthropicAnswer,
+  bedrock_converse: readConverseAnswer,
+};
+
 const FORMATS: Readonly<Record<TranslatedFormat, AnswerFormat>> = {
   anthropic_messages: {
-    read: readAnthropicAnswer,
     write: writeAnthropicAnswer,
     stream: streamAnthropicAnswer,
     answerIdPrefix: 'msg',
     callIdPrefix: 'toolu',
   },
   openai_chat: {
-    read: readChatAnswer,
     write: writeChatAnswer,
     stream: streamChatAnswer,
     answerIdPrefix: 'chatcmpl',
     callIdPrefix: 'call',
   },
   openai_responses: {
-    read: readResponsesAnswer,
     write: writeResponsesAnswer,
     stream: streamResponsesAnswer,
     answerIdPrefix: 'resp',
     callIdPrefix: 'call',
   },
   gemini_generate_content: {
-    read: readGeminiAnswer,
     write: writeGeminiAnswer,
     stream: streamGeminiAnswer,
     answerIdPrefix: 'gen',
@@ -70,7 +81,7 @@ const FORMATS: Readonly<Record<TranslatedFormat, AnswerFormat>> = {
 export interface AnswersOptions {
   /** The caller's format and the provider's. */
   readonly from: TranslatedFormat;
-  readonly to: TranslatedFormat;
+  readonly to: TargetFormat;
   readonly names: ToolNames;
   readonly origin: string;
   readonly context: AnswerContext;
@@ -103,24 +114,31 @@ function queueOptions({ from, names, origin, context }: AnswersOptions): BlockQu
 
 function translateWhole(options: AnswersOptions, status: number, body: Uint8Array): TranslatedAnswer {
   const { from, to, context } = options;
-  const parsed = body.length > ANSWER_MAX_BYTES ? null : parseObject(asText(body));
-  if (status >= 300 || status < 200) {
-    const found = parsed ?? { message: plainMessage(body) };
-    return errorAnswer(from, status < 300 ? 502 : status, readAnswerError(status, found));
-  }
-  if (parsed === null) {
-    const message = 'the provider answered with something that is no JSON object';
-    return errorAnswer(from, 502, { status: 502, message, code: null });
-  }
+  const isAnswer = status >= 200 && status < 300 && body.length <= ANSWER_MAX_BYTES;
+  const parsed = isAnswer ? parseObject(asText(body)) : null;
+  if (parsed === null) return providerError(from, status, body);
   const written = new WholeWriter();
   const queue = new BlockQueue(written, queueOptions(options));
-  FORMATS[to].read(queue).whole(parsed);
+  READERS[to](queue).whole(parsed);
   if (written.answer !== null) {
     const answer = FORMATS[from].write(written.answer, context);
     return { status, contentType: JSON_TYPE, body: Buffer.from(JSON.stringify(answer), 'utf8') };
   }
   const error = written.error ?? { status: 502, message: 'the provider answered with nothing', code: null };
   return errorAnswer(from, error.status, error);
+}
+
+/** What is no answer, in the caller's format: an error of the provider's, or something that cannot be read. */
+export function providerError(from: TranslatedFormat, status: number, body: Uint8Array): TranslatedAnswer {
+  if (status >= 200 && status < 300) {
+    const message = 'the provider answered with something that is no JSON object';
+    return errorAnswer(from, 502, { status: 502, message, code: null });
+  }
+  const parsed = body.length > ANSWER_MAX_BYTES ? null : parseJson(asText(body));
+  // Google's streams tell errors in a list of one.
+  const found = asRecord(Array.isArray(parsed) ? asArray(parsed)[0] : parsed);
+  const error = readAnswerError(status, found ?? { message: plainMessage(body) });
+  return errorAnswer(from, status < 300 ? 502 : status, error);
 }
 
 /** An error in the caller's format. */
@@ -177,17 +195,18 @@ class WholeWriter implements AnswerStream {
 
 const EMPTY = Buffer.alloc(0);
 
-class Transcoder implements AnswerTranscoder, SseSink {
-  readonly #splitter = new SseSplitter({ eventMaxBytes: EVENT_MAX_BYTES });
+class Transcoder implements AnswerTranscoder, EventSink {
+  readonly #source: EventSource;
   readonly #out: Buffer[] = [];
   readonly #stream: AnswerStream;
   readonly #queue: BlockQueue;
   readonly #reader: AnswerReader;
 
   constructor(options: AnswersOptions) {
+    this.#source = createEventSource(options.to, this);
     this.#stream = FORMATS[options.from].stream(options.context, this.#out);
     this.#queue = new BlockQueue(this.#stream, queueOptions(options));
-    this.#reader = FORMATS[options.to].read(this.#queue);
+    this.#reader = READERS[options.to](this.#queue);
   }
 
   get fault(): string | null {
@@ -195,38 +214,39 @@ class Transcoder implements AnswerTranscoder, SseSink {
   }
 
   push(chunk: Uint8Array): Buffer {
-    if (!this.#queue.isOver) this.#splitter.push(chunk, this);
+    if (!this.#queue.isOver) this.#source.push(chunk);
     return this.#take();
   }
 
   finish(): Buffer {
-    const rest = this.#splitter.finish();
-    // The last event may lack its blank line.
-    if (rest.length > 0) this.event(rest);
+    if (!this.#queue.isOver) this.#source.finish();
     if (!this.#queue.isOver) this.#reader.close();
     this.#queue.abort('the stream of the provider ended before the answer did');
     return this.#take();
   }
 
-  event(raw: Buffer): void {
+  event(bytes: Buffer, name: string): void {
     if (this.#queue.isOver) return;
-    const event = readSseEvent(raw);
-    if (event === null) {
-      if (raw.includes(COLON)) this.#stream.keepAlive();
-      return;
-    }
-    const text = event.data.toString('utf8');
+    const text = bytes.toString('utf8');
     const data = parseObject(text);
     if (data === null && text.trim() !== '[DONE]') {
       this.#queue.abort('the provider sent an event that is no JSON object');
       return;
     }
     if (data?.['type'] === 'ping') this.#stream.keepAlive();
-    else this.#reader.event(data, event.name);
+    else this.#reader.event(data, name);
   }
 
-  oversized(): void {
-    this.#queue.abort(`the provider sent an event of more than ${EVENT_MAX_BYTES} bytes`);
+  comment(): void {
+    if (!this.#queue.isOver) this.#stream.keepAlive();
+  }
+
+  failed(error: AnswerError): void {
+    this.#queue.fail(error);
+  }
+
+  broken(why: string): void {
+    this.#queue.abort(why);
   }
 
   #take(): Buffer {
@@ -236,5 +256,3 @@ class Transcoder implements AnswerTranscoder, SseSink {
     return bytes;
   }
 }
-
-const COLON = 0x3a;

@@ -44,6 +44,10 @@ const KNOWN_TOOL = new Set(['type', 'name', 'description', 'input_schema', 'cach
 /** A note of Claude Code for Anthropic's accounts; it changes from request to request and would spoil caches. */
 const BILLING_NOTE = 'x-anthropic-billing-header:';
 
+export function isBillingNote(text: unknown): boolean {
+  return typeof text === 'string' && text.startsWith(BILLING_NOTE);
+}
+
 export function readAnthropicRequest(
   body: JsonRecord,
   context: ReadContext,
@@ -86,7 +90,7 @@ function readSystem(system: unknown, losses: Losses): TextBlock[] {
   const blocks =
     typeof system === 'string' ? [textBlock(system)] : asArray(system).flatMap((block) => readText(block));
   return blocks.filter(({ text }) => {
-    if (!text.startsWith(BILLING_NOTE)) return true;
+    if (!isBillingNote(text)) return true;
     losses.add('system.billing');
     return false;
   });

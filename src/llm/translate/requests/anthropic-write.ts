@@ -1,21 +1,21 @@
 /** Writes requests of Anthropic Messages (API reference, "Messages"). */
 import { get, type JsonRecord } from '../../formats/findings.ts';
 import { parseObject } from '../answers/answer.ts';
-import {
-  joinMessages,
-  type Block,
-  type CacheHint,
-  type ContentBlock,
-  type Conversation,
-  type Message,
-  type Reasoning,
-  type ResultBlock,
-  type ThinkingBlock,
-  type Tool,
+import type {
+  Block,
+  CacheHint,
+  ContentBlock,
+  Conversation,
+  Message,
+  Reasoning,
+  ResultBlock,
+  ThinkingBlock,
+  Tool,
 } from '../conversation.ts';
 import { budgetOf, claudeThinking, effortOf } from '../models.ts';
 import { parseJson } from '../opaque.ts';
 import { ANTHROPIC_IDS, fitName } from '../tool-names.ts';
+import { alternate } from './alternate.ts';
 import { clampOutput, type WriteContext } from './context.ts';
 import { present } from './values.ts';
 
@@ -29,9 +29,7 @@ export function writeAnthropicRequest(conversation: Conversation, context: Write
   const { target, losses } = context;
   const { sampling } = conversation;
   const messages = withMarks(alternate(conversation.messages), conversation);
-  const thinks = claudeThinking(target.model);
-  const fallback = thinks === 'none' ? OLD_OUTPUT_DEFAULT : OUTPUT_DEFAULT;
-  const maxTokens = clampOutput(conversation.maxOutputTokens, context) ?? target.outputMaxTokens ?? fallback;
+  const maxTokens = claudeOutputLimit(conversation, context);
   const reasoning = writeReasoning(conversation, messages, maxTokens, context);
   const isThinking = reasoning['thinking'] !== undefined && get(reasoning['thinking'], 'type') !== 'disabled';
   for (const [name, value] of Object.entries({
@@ -58,43 +56,18 @@ export function writeAnthropicRequest(conversation: Conversation, context: Write
   });
 }
 
-/** Instructions between messages, which only some models take as such, in the words that Claude is used to. */
-function asReminder(message: Message): Message {
-  if (message.role !== 'system') return message;
-  const blocks = message.blocks.map((block) =>
-    block.type === 'text'
-      ? { ...block, text: `<system-reminder>\n${block.text}\n</system-reminder>` }
-      : block,
-  );
-  return { role: 'user', blocks };
-}
-
-/** User and assistant in turn, the user first, results before everything else, no empty texts. */
-function alternate(found: readonly Message[]): Message[] {
-  const messages = joinMessages(
-    found.map((message) => {
-      const { role, blocks } = asReminder(message);
-      return { role, blocks: blocks.filter((block) => block.type !== 'text' || block.text.trim() !== '') };
-    }),
-  ).map(({ role, blocks }) => {
-    const results = blocks.filter((block) => block.type === 'result');
-    return results.length === 0
-      ? { role, blocks }
-      : { role, blocks: [...results, ...blocks.filter((block) => block.type !== 'result')] };
-  });
-  if (messages[0]?.role === 'assistant')
-    messages.unshift({
-      role: 'user',
-      blocks: [{ type: 'text', text: '(The conversation so far.)', cache: null }],
-    });
-  return messages;
+/** The limit of one answer, which Claude's thinking must stay below. */
+export function claudeOutputLimit(conversation: Conversation, context: WriteContext): number {
+  const { target } = context;
+  const fallback = claudeThinking(target.model) === 'none' ? OLD_OUTPUT_DEFAULT : OUTPUT_DEFAULT;
+  return clampOutput(conversation.maxOutputTokens, context) ?? target.outputMaxTokens ?? fallback;
 }
 
 /**
  * Caches that work by themselves elsewhere must be asked for here: a caller that names a cache key
  * gets marks at the end of the conversation and of its turn before.
  */
-function withMarks(messages: Message[], { cacheKey }: Conversation): Message[] {
+export function withMarks(messages: Message[], { cacheKey }: Pick<Conversation, 'cacheKey'>): Message[] {
   if (cacheKey === null) return messages;
   const users = messages.flatMap(({ role }, at) => (role === 'user' ? [at] : [])).slice(-2);
   return messages.map((message, at) => {
@@ -245,7 +218,7 @@ function writeTool(
 }
 
 /** Claude takes no sampling beside thinking, a temperature of at most 1, and of both parameters one. */
-function writeSampling(
+export function writeSampling(
   { sampling }: Conversation,
   isThinking: boolean,
   { losses }: WriteContext,
@@ -267,12 +240,12 @@ function writeSampling(
   };
 }
 
-interface WrittenReasoning {
+export interface WrittenReasoning {
   readonly thinking?: JsonRecord;
   readonly effort?: string;
 }
 
-function writeReasoning(
+export function writeReasoning(
   { reasoning, toolChoice }: Conversation,
   messages: readonly Message[],
   maxTokens: number,
