@@ -6,6 +6,10 @@ import { createApi, type Api } from './api/index.ts';
 import { systemClock, type Clock } from './base/clock.ts';
 import type { Logger } from './base/log.ts';
 import { systemRandom, type Random } from './base/random.ts';
+import type { Secret } from './base/secret.ts';
+import { type Coordination, openCoordination } from './composition/control.ts';
+import { firstDeviceLine } from './composition/control-first-device.ts';
+import { createTailnetsPort } from './composition/control-view.ts';
 import { consoleFolder } from './composition/console-folder.ts';
 import { createConsoleParts } from './composition/console-parts.ts';
 import { publishDocumentEvents } from './composition/document-events.ts';
@@ -22,9 +26,11 @@ import {
   type State,
 } from './composition/open-state.ts';
 import { openGoverning, type Governing } from './composition/governing.ts';
-import { openSimulations } from './composition/simulations.ts';
-import type { Simulations } from './gateway/simulate/index.ts';
+import { type DraftsInUse, openSimulations } from './composition/simulations.ts';
 import type { Provider } from './policy/index.ts';
+import { JoinedNetwork } from './composition/node-join.ts';
+import { renderNodes } from './composition/node-metrics.ts';
+import { createNetworkPort } from './composition/node-view.ts';
 import { openOwnNetwork, type OwnNetwork } from './composition/node.ts';
 import { openOutbound, type Outbound } from './composition/outbound.ts';
 import { openRouting, renderRouting, type Routing } from './composition/routing.ts';
@@ -48,6 +54,7 @@ import {
 import { createEcho, createPriceBook, type PriceBook } from './llm/index.ts';
 import { createProviders } from './llm/providers/index.ts';
 import { createRecorder } from './recorder/index.ts';
+import { TailnetNode } from './tailnet/node/index.ts';
 
 export interface StartOptions {
   readonly settings: OperatorSettings;
@@ -83,6 +90,10 @@ export interface RunningServer {
   /** One-time link that makes the first admin; null once somebody administers. */
   readonly claimUrl: string | null;
   readonly providers: readonly { readonly id: string; readonly source: string }[];
+  /** What was joined by `postern up` before, and is being joined again; null where nothing was. */
+  readonly network: { readonly loginServer: string; readonly state: string } | null;
+  /** The line by which another device joins, with a key made for that one; null once a device has joined, or where none can. */
+  firstDevice(): Promise<Secret | null>;
   readonly capture: string;
   readonly warnings: readonly string[];
   /** Stops accepting, lets what runs end for `drainMs`, cuts the rest, writes what is recorded. */
@@ -110,7 +121,19 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   for (const provider of found) offerFoundKey(state, provider);
 
   const prices = createPriceBook();
-  const outbound = openOutbound({ settings, exact: local, ownAddresses });
+  const joined = new JoinedNetwork({
+    settings,
+    ownAddresses,
+    createNode: (node) => new TailnetNode({ ...node, version: packageVersion(), clock, random }),
+    announce: options.announce,
+    logger,
+  });
+  const outbound = openOutbound({
+    settings,
+    exact: local,
+    ownAddresses,
+    routeTo: (hostname) => joined.routeTo(hostname),
+  });
   const knownModels = ({ costBasis, kind }: Provider): readonly string[] =>
     prices.knownModels(costBasis ?? kind);
   const documents = await openDocuments({
@@ -133,9 +156,21 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     random,
     logger,
   });
+  const coordination = await openCoordination({
+    settings,
+    store: state.store,
+    keyring: state.keyring,
+    tailnet: TAILNET,
+    networkAddresses: options.networkAddresses ?? networkAddresses,
+    clock,
+    random,
+    logger,
+  });
+  await joined.resume();
   const doors = await openDoors({
     settings,
     node: ownNetwork?.node ?? null,
+    joined: joined.peers,
     store: state.store,
     keyring: state.keyring,
     outbound,
@@ -207,6 +242,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     gateway,
     doors,
     ownNetwork,
+    coordination,
+    joined,
     outbound,
     found,
     stopWatching,
@@ -317,11 +354,14 @@ interface ServeInput {
   readonly state: State;
   readonly documents: Documents;
   readonly governing: Governing;
-  readonly simulations: Simulations;
+  readonly simulations: DraftsInUse;
   readonly gateway: ServerGateway;
   readonly doors: Doors;
   /** Null where the operator did not turn it on. */
   readonly ownNetwork: OwnNetwork | null;
+  /** Null while nothing beyond this machine is listened on. */
+  readonly coordination: Coordination | null;
+  readonly joined: JoinedNetwork;
   readonly outbound: Outbound;
   readonly found: readonly FoundProvider[];
   readonly stopWatching: () => void;
@@ -336,6 +376,8 @@ async function serve(input: ServeInput): Promise<RunningServer> {
     env: options.env,
     localApi: doors.localApi,
     ownNetwork: input.ownNetwork,
+    joined: input.joined,
+    protocols: input.coordination?.protocols ?? null,
     networkAddresses: options.networkAddresses ?? networkAddresses,
     clock: gateway.clock,
     logger: options.logger,
@@ -349,9 +391,14 @@ async function serve(input: ServeInput): Promise<RunningServer> {
       api,
       identifier: doors.identifier,
       guards: listeners.guards,
+      protocols: input.coordination?.protocols ?? null,
       isSecure: listeners.isSecure,
     }),
   );
+  if (listeners.publicPort !== null) {
+    const fingerprint = listeners.certificate?.fingerprint ?? null;
+    await input.coordination?.open({ port: listeners.publicPort, fingerprint });
+  }
   const stopReleasing = releaseIdleMemory({
     activity: { underWay: () => gateway.active.count, served: () => gateway.recorder.stats().recorded },
     collect: fullCollection(),
@@ -368,6 +415,8 @@ async function serve(input: ServeInput): Promise<RunningServer> {
       id,
       source: sourceOf(id, found),
     })),
+    network: networkOf(input.joined),
+    firstDevice: async () => (input.coordination === null ? null : firstDeviceLine(input.coordination)),
     capture: statedCapture({ document: documents.current().document, storedGrants }),
     warnings: documents
       .problems()
@@ -378,6 +427,11 @@ async function serve(input: ServeInput): Promise<RunningServer> {
       return close(input, listeners, api, drainMs);
     },
   };
+}
+
+function networkOf(joined: JoinedNetwork): RunningServer['network'] {
+  const { state, loginServer } = joined.status();
+  return loginServer === null || state === 'off' ? null : { loginServer, state };
 }
 
 function sourceOf(id: string, found: readonly FoundProvider[]): string {
@@ -412,6 +466,12 @@ async function createServerApi(
     tokens: doors.tokens,
     jwtDenials: doors.jwtDenials,
     ...(input.ownNetwork === null ? {} : { devices: input.ownNetwork.devices }),
+    network: createNetworkPort({
+      network: input.joined,
+      ownUid: process.getuid?.() ?? null,
+      clock: gateway.clock,
+    }),
+    ...(input.coordination === null ? {} : { tailnets: createTailnetsPort(input.coordination) }),
     approvals: governing.apiApprovals,
     budgets: governing.apiBudgets,
     openExchanges: () => gateway.active.open(),
@@ -430,7 +490,8 @@ async function createServerApi(
     }),
     moreMetrics: () =>
       renderLoad(gateway.active.count, gateway.bodyBudget.heldBytes) +
-      renderRouting(gateway.health.states(), gateway.cache.stats()),
+      renderRouting(gateway.health.states(), gateway.cache.stats()) +
+      renderNodes({ own: input.ownNetwork?.node.status() ?? null, joined: input.joined.status().node }),
     mayMintRunToken: (caller) => process.platform !== 'linux' && caller.door === 'local',
     announce: options.announce,
     onRevoked: (listener) =>
@@ -446,6 +507,8 @@ async function close(input: ServeInput, listeners: OpenListeners, api: Api, drai
   const { gateway } = input;
   api.close();
   const closing = listeners.close(drainMs);
+  /* Devices' connections do not end by themselves, and a listener waits for all. */
+  await input.coordination?.close();
   if (!(await gateway.active.drained(drainMs))) {
     gateway.active.cut(() => true, 'shutting_down', 'the server is stopping');
   }
@@ -461,6 +524,8 @@ async function closeParts(input: ServeInput): Promise<void> {
   documents.close();
   await doors.close();
   await input.ownNetwork?.close();
+  await input.joined.close();
+  await input.coordination?.close();
   await outbound.upstreams.close({ abort: true });
   gateway.routing.close();
   await gateway.largeBodies.close();

@@ -231,17 +231,17 @@ describe('writes and browsers (DESIGN section 4)', () => {
   });
 
   test('a body over the limit is 413, and malformed JSON 400', async () => {
-    const large = await t.send(admin, 'POST', '/api/v1/explain', {
-      raw: `{"model":"${'x'.repeat(70_000)}"}`,
+    const large = await t.send(admin, 'POST', '/api/v1/tokens', {
+      raw: `{"name":"${'x'.repeat(70_000)}"}`,
     });
     assert.equal(large.status, 413);
     assert.equal(large.json['code'], 'body_too_large');
-    const chunked = await t.send(admin, 'POST', '/api/v1/explain', {
-      raw: `{"model":"${'x'.repeat(70_000)}"}`,
+    const chunked = await t.send(admin, 'POST', '/api/v1/tokens', {
+      raw: `{"name":"${'x'.repeat(70_000)}"}`,
       headers: { 'transfer-encoding': 'chunked' },
     });
     assert.equal(chunked.status, 413);
-    const malformed = await t.send(admin, 'POST', '/api/v1/explain', { raw: '{"model":' });
+    const malformed = await t.send(admin, 'POST', '/api/v1/tokens', { raw: '{"name":' });
     assert.equal(malformed.status, 400);
     assert.equal(malformed.json['code'], 'invalid_request');
   });

@@ -1,5 +1,6 @@
 /** Approvals as the API shows them, and to whom: the requester, those who may decide, auditors and admins. */
 import { z } from '@hono/zod-openapi';
+import type { UnixMs } from '../base/clock.ts';
 import type { ApprovalEvents, ApprovalRecord, Approver, DecidableBy } from '../approvals/index.ts';
 import { amountText } from '../policy/index.ts';
 import { type Actor, seesAll } from './actor.ts';
@@ -79,6 +80,12 @@ export function maySeeApproval(
   return (
     seesAll(actor) || record.principal === actor.principal || approvals.mayDecide(record, approverOf(actor))
   );
+}
+
+/** The record as it is to be shown: a question whose time is over has expired, whenever that is written down. */
+export function asOf(now: UnixMs, record: ApprovalRecord): ApprovalRecord {
+  if (record.state !== 'pending' || record.expiresAt > now) return record;
+  return { ...record, state: 'expired', decidedAt: record.expiresAt };
 }
 
 export function approvalView(

@@ -1,11 +1,12 @@
 /** What `postern doctor` asks a server, answered by the server itself. */
 import { describeError } from '../base/errors.ts';
+import { networkFindings } from './network-findings.ts';
 import type { ApiDependencies, DoctorFinding } from './ports.ts';
 
 /** 5 s: the recorder writes four times a second. */
 const LAG_MAX_MS = 5_000;
 
-/** Findings in the order of the command: this machine, the store, the document, keys, hooks. */
+/** Findings in the order of the command: this machine, the store, the document, keys, hooks, the joined network. */
 export async function diagnose(deps: ApiDependencies): Promise<readonly DoctorFinding[]> {
   return [
     ...((await deps.machineFindings?.()) ?? []),
@@ -15,6 +16,7 @@ export async function diagnose(deps: ApiDependencies): Promise<readonly DoctorFi
     checkProviders(deps),
     ...checkKeys(deps),
     ...checkHooks(deps),
+    ...checkNetwork(deps),
   ];
 }
 
@@ -94,4 +96,19 @@ function checkHooks({ hooks }: ApiDependencies): readonly DoctorFinding[] {
     message: `the hook ${hook} fails, and is left alone for a while`,
     fix: 'See its recent calls under Settings, Hooks',
   }));
+}
+
+function checkNetwork({ network, clock }: ApiDependencies): readonly DoctorFinding[] {
+  const joined = network?.status() ?? null;
+  if (joined === null || (joined.state === 'off' && joined.problem === null)) return [];
+  return networkFindings({
+    state: joined.state,
+    loginServer: joined.loginServer ?? '',
+    name: joined.dnsName,
+    control: joined.control,
+    problem: joined.problem,
+    keyExpiresAt: joined.keyExpiresAt,
+    health: joined.health,
+    now: clock.now(),
+  });
 }

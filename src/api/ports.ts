@@ -19,6 +19,8 @@ import type { ApprovalEntry } from '../policy/index.ts';
 import type { ToolQuestion } from '../policy/governance.ts';
 import type { BudgetView, Quotas } from '../quotas/index.ts';
 import type { CaptureMode, KeyState, Store, TokenRow } from '../store/shapes.ts';
+import type { NetworkPort } from './network-port.ts';
+import type { TailnetsPort } from './tailnets-port.ts';
 
 /** The methods of the store that the API calls. */
 export type ApiStore = Pick<
@@ -344,7 +346,13 @@ export interface BudgetsPort extends Pick<Quotas, 'list' | 'refill'> {
 }
 
 /** Simulations of draft documents (src/gateway/simulate); refusals are its `SimulationError`s. */
-export type SimulationsPort = Pick<Simulations, 'start' | 'view' | 'cancel'>;
+export interface SimulationsPort extends Pick<Simulations, 'start' | 'view' | 'cancel'> {
+  /** A draft as it would be in force; with an error among its problems only what could be read of it. */
+  compile(text: string): Promise<{
+    readonly snapshot: Pick<PolicyView, 'explain'>;
+    readonly problems: readonly DocumentProblem[];
+  }>;
+}
 
 /** What a form of `postern doctor` says of one thing. */
 export interface DoctorFinding {
@@ -443,6 +451,10 @@ export interface ApiDependencies {
   readonly jwtDenials: JwtDenialsPort;
   /** Absent where Postern has no network of its own. */
   readonly devices?: DevicesPort;
+  /** Absent where it can join none. */
+  readonly network?: NetworkPort;
+  /** Absent while nothing beyond this machine is listened on. */
+  readonly tailnets?: TailnetsPort;
   /** Absent where nothing can ask. */
   readonly approvals?: ApprovalsPort;
   /** Absent where nothing is counted. */

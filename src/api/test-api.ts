@@ -461,6 +461,8 @@ const NO_ROWS: NonNullable<ApiDependencies['simulations']> = {
     }),
   view: () => Promise.resolve(null),
   cancel: () => false,
+  compile: () =>
+    Promise.resolve({ snapshot: { explain: () => ({ allowed: false, text: 'no' }) }, problems: [] }),
 };
 
 const PROBLEM = {

@@ -115,6 +115,22 @@ describe('a held call', () => {
     assert.equal(approvals.stats().refused, 2);
   });
 
+  test('is not held where the process stops while the question is written', async () => {
+    const world = testWorld();
+    const approvals = world.open({
+      store: {
+        ...world.store,
+        askApproval: async (row, ask) => {
+          const asked = await world.store.askApproval(row, ask);
+          approvals.close();
+          return asked;
+        },
+      },
+    });
+    assert.equal((await approvals.ask(question())).state, 'pending');
+    assert.equal(approvals.stats().waiting, 0);
+  });
+
   test('is denied where the store fails as it should be let through', async () => {
     const world = testWorld();
     const approvals = world.open({

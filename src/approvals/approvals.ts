@@ -293,7 +293,8 @@ class StoredApprovals implements Approvals {
       this.#counters.passed += 1;
       return { state: 'approved', approvalId: id, edited: this.#sealer.openEdit(asked.row) };
     }
-    if (!holds) return { state: 'pending', id, expiresAt };
+    // The process may have begun to stop while the store was asked: then nobody will end the wait.
+    if (!holds || this.#closed) return { state: 'pending', id, expiresAt };
     const { principal, sessionId } = question.requester;
     const call = { id, tailnet, principal, sessionId, holdMs: question.entry.holdMs };
     return { state: 'waiting', id, ...this.#waiting.add(call) };

@@ -71,6 +71,17 @@ describe('who may decide (DESIGN section 5)', () => {
     });
   }
 
+  test('not an approver of another tailnet, to whom it does not exist', async () => {
+    const { approvals, id } = await pending(testWorld());
+    const stranger = { ...approver('bob'), tailnet: 'work' };
+    await assert.rejects(approvals.decide(id, stranger, ONCE), { code: 'approval_unknown' });
+    const record = (await approvals.get('home', id)) ?? assert.fail();
+    assert.deepEqual(
+      [approvals.mayDecide(record, approver('bob')), approvals.mayDecide(record, stranger)],
+      [true, false],
+    );
+  });
+
   test('not the person behind the token that asked', async () => {
     const world = testWorld();
     world.behind.set('tok_ci', ['service:ci', 'bob']);

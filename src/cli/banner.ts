@@ -1,5 +1,6 @@
 /** What `postern serve` says once it listens. */
 import { settingsFor } from '../api/connect-snippets.ts';
+import type { Secret } from '../base/secret.ts';
 import type { OperatorSettings, SettingOrigin } from '../config/index.ts';
 import type { CliContext } from './context.ts';
 import { paint, printable } from './output.ts';
@@ -17,7 +18,11 @@ export interface BannerServer {
   } | null;
   /** Null once somebody administers. */
   readonly claimUrl: string | null;
+  /** The line by which a first device joins, with a key for one device; null once one has. */
+  readonly firstDevice: Secret | null;
   readonly providers: readonly { readonly id: string; readonly source: string }[];
+  /** What `postern up` joined before; null for nothing. */
+  readonly network: { readonly loginServer: string; readonly state: string } | null;
   readonly capture: string;
   readonly warnings: readonly string[];
 }
@@ -31,6 +36,8 @@ export function printBanner(context: CliContext, server: BannerServer, settings:
   };
   row('addresses', server.addresses.join(', '));
   if (server.socketPath !== null) row('socket', server.socketPath);
+  if (server.network !== null)
+    row('network', `${printable(server.network.loginServer)} (${server.network.state}; postern up --status)`);
   if (server.certificate !== null) {
     const { fingerprint, file, isNew } = server.certificate;
     row('TLS', `${isNew ? 'a new' : 'its own'} self-signed certificate: clients trust ${file}`);
@@ -61,6 +68,13 @@ export function printBanner(context: CliContext, server: BannerServer, settings:
     lines.push(
       'Nobody administers this server yet. Open this link once to become its admin:',
       `  ${bold(server.claimUrl)}`,
+      '',
+    );
+  }
+  if (server.firstDevice !== null) {
+    lines.push(
+      "Another device joins the private network of this Postern with Tailscale's client and this line (for one device, within the hour):",
+      `  ${bold(server.firstDevice.reveal())}`,
       '',
     );
   }

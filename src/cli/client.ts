@@ -45,6 +45,7 @@ export interface ApiClient {
   get(path: string, query?: Query): Promise<unknown>;
   post(path: string, body: unknown, options?: Omit<CallOptions, 'body'>): Promise<unknown>;
   put(path: string, body: unknown, options?: Omit<CallOptions, 'body'>): Promise<unknown>;
+  patch(path: string, body: unknown): Promise<unknown>;
   delete(path: string, options?: CallOptions): Promise<unknown>;
   /** A 2xx answer as it came. */
   call(method: string, path: string, options?: CallOptions): Promise<ApiReply>;
@@ -75,6 +76,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     get: (path, query = {}) => json('GET', path, { query }),
     post: (path, body, more = {}) => json('POST', path, { ...more, body }),
     put: (path, body, more = {}) => json('PUT', path, { ...more, body }),
+    patch: (path, body) => json('PATCH', path, { body }),
     delete: (path, more) => json('DELETE', path, more),
     call,
     async stream(path, query, onChunk) {

@@ -77,9 +77,29 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./tokens.ts')).setupTokens,
   },
   {
+    name: 'up',
+    summary: "join a network of Tailscale's or Headscale's as a device, or show how it stands there",
+    load: async () => (await import('./up.ts')).setupUp,
+  },
+  {
+    name: 'down',
+    summary: 'leave that network, until the next up or for good',
+    load: async () => (await import('./up.ts')).setupDown,
+  },
+  {
     name: 'device',
     summary: "devices of Postern's own network: list, add with a configuration and QR code, remove",
     load: async () => (await import('./device.ts')).setupDevice,
+  },
+  {
+    name: 'tailnet',
+    summary: "networks of Postern's own that official clients join: list, create, delete, use, set, devices",
+    load: async () => (await import('./tailnet.ts')).setupTailnet,
+  },
+  {
+    name: 'key',
+    summary: 'auth keys, by which devices join such a network: list, create, revoke',
+    load: async () => (await import('./key.ts')).setupKey,
   },
   {
     name: 'config',

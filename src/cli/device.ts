@@ -1,10 +1,11 @@
 /** `postern device`: the devices of Postern's own network, which join by a WireGuard configuration. */
 import type { Command } from 'commander';
 import { renderUnicodeCompact } from 'uqr';
+import { setupWaitingDevices } from './device-waiting.ts';
 import { usageFailure } from './failure.ts';
 import { listAt, numberAt, textAt, textsAt } from './fields.ts';
 import { formatLocal } from './moments.ts';
-import { printJson, printLine, printNote, printTable } from './output.ts';
+import { paint, printJson, printLine, printNote, printTable } from './output.ts';
 import { addCommonOptions, addExamples, type CommonFlags, connect, type Session } from './session.ts';
 
 interface AddFlags extends CommonFlags {
@@ -13,6 +14,8 @@ interface AddFlags extends CommonFlags {
 }
 
 const PATH = '/api/v1/devices';
+/** Light modules around a QR code: four would be the norm, but not fit 80 columns with a long endpoint. */
+const QUIET_ZONE = 2;
 
 export function setupDevice(command: Command, session: Session): void {
   addCommonOptions(
@@ -48,6 +51,7 @@ export function setupDevice(command: Command, session: Session): void {
       if (flags.json === true) return printJson(session.context, { id, removed: true });
       printLine(session.context, `${textAt(known, 'name') ?? id} is removed`);
     });
+  setupWaitingDevices(command, session);
   addExamples(command, [
     ['postern device', 'list them'],
     ['postern device add phone', 'a configuration and a QR code'],
@@ -68,7 +72,10 @@ async function addDevice(session: Session, name: string, flags: AddFlags): Promi
   printNote(context, `${name} is ${address}; this is its configuration, which is not shown again:`);
   printLine(context, configuration.trimEnd());
   if (flags.qr && publicKey === undefined && context.stderr.isTTY === true) {
-    printNote(context, `\n${renderUnicodeCompact(configuration)}`);
+    /* Light on dark whatever the terminal's own colours are; a code in other colours few readers take. */
+    const rows = renderUnicodeCompact(configuration, { border: QUIET_ZONE }).split('\n');
+    const code = rows.map((row) => paint(context, context.stderr, ['whiteBright', 'bgBlack'], row));
+    printNote(context, `\n${code.join('\n')}`);
   }
   if (publicKey === undefined)
     printNote(context, 'whoever has this text is this device: delete the copies that you make of it');

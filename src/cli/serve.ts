@@ -75,7 +75,7 @@ async function serve(session: Session, flags: ServeFlags): Promise<void> {
   if (resetAdmins) rmSync(resetFile, { force: true });
   const serverFile = writeServerFile(settings.stateDir, server);
   if (flags.json === true) printJson(context, bannerData(server, settings));
-  else printBanner(context, server, settings);
+  else printBanner(context, { ...server, firstDevice: await server.firstDevice() }, settings);
   try {
     const signal = await stop.first;
     const words = `postern: ${signal}, finishing what is under way (again to stop at once)`;
@@ -165,6 +165,7 @@ function bannerData(server: RunningServer, settings: OperatorSettings): unknown 
         : { sha256: server.certificate.fingerprint, file: server.certificate.file },
     claim_url: server.claimUrl,
     state_dir: settings.stateDir,
+    network: server.network,
     providers: server.providers,
     capture: server.capture,
     warnings: server.warnings,

@@ -8,6 +8,7 @@ import type { OperatorSettings } from '../config/index.ts';
 import { KEY_LABELS, type Keyring } from '../crypto/index.ts';
 import {
   createIdentifier,
+  createJoinedNodeDoor,
   createJwtDenials,
   createJwtVerifier,
   createLocalApi,
@@ -20,6 +21,7 @@ import {
   createTokens,
   type Door,
   type Identifier,
+  type JoinedPeers,
   type JwtDenials,
   type LocalApi,
   type NodePeers,
@@ -53,6 +55,8 @@ export interface OpenDoorsOptions {
   readonly ownAddresses: () => readonly string[];
   /** Postern's own node; null where it is off. */
   readonly node: NodePeers | null;
+  /** The network that Postern joined by itself, now or later. */
+  readonly joined: JoinedPeers;
   readonly tailnet: string;
   readonly clock: Clock;
   readonly random: Random;
@@ -104,12 +108,17 @@ export async function openDoors(options: OpenDoorsOptions): Promise<Doors> {
     enabled && localApi !== null ? createTailscaledDoor({ api: localApi, tailnet, clock, logger }) : null;
   tailscaled?.start();
   const node = options.node === null ? null : createNodeDoor({ peers: options.node, tailnet });
+  const joined = createJoinedNodeDoor({ peers: options.joined, tailnet });
   const identifier = createIdentifier({
     doors: {
       loopback: tailscaled === null ? [local] : [peersOnLoopback(tailscaled), local],
       socket: [local],
-      /* The node first: an address inside it may be somebody else's outside. */
-      tailnet: [...(node === null ? [] : [node]), ...(tailscaled === null ? [] : [tailscaled, local])],
+      /* The nodes first: an address inside them may be somebody else's outside. */
+      tailnet: [
+        ...(node === null ? [] : [node]),
+        joined,
+        ...(tailscaled === null ? [] : [tailscaled, local]),
+      ],
       serve: [
         createServeDoor({
           tailnet,
@@ -130,13 +139,22 @@ export async function openDoors(options: OpenDoorsOptions): Promise<Doors> {
     tokens,
     jwtDenials,
     localApi,
-    onCallerChanged: (listener) => tailscaled?.onChanged(listener) ?? (() => undefined),
+    onCallerChanged(listener) {
+      const stops = [
+        joined.onChanged(listener),
+        ...(tailscaled === null ? [] : [tailscaled.onChanged(listener)]),
+      ];
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
     onRevoked(listener) {
       const stops = [
         tokens.onRevoked(listener),
         ...(jwt === null ? [] : [jwt.onRevoked(listener)]),
         ...(tailscaled === null ? [] : [tailscaled.onRevoked(listener)]),
         ...(node === null ? [] : [node.onRevoked(listener)]),
+        joined.onRevoked(listener),
       ];
       return () => {
         for (const stop of stops) stop();

@@ -34,6 +34,7 @@ test('a door that fails lets nobody in, says nothing of why, and does not end th
     },
     identifier: { identify: () => Promise.reject(new Error('a secret detail')) },
     guards: { loopback: guard, socket: guard, tailnet: guard, serve: guard, public: guard },
+    protocols: null,
     isSecure: () => false,
   });
   const server = http.createServer((req, res) => front(req, res, 'loopback')).listen(0, '127.0.0.1');

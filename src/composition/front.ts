@@ -16,6 +16,7 @@ import {
   type ReasonCode,
 } from '../gateway/index.ts';
 import type { RequestGuard } from '../net/index.ts';
+import type { DeviceProtocols } from './control-upgrades.ts';
 import { createStrangerLog } from './stranger-log.ts';
 
 export interface FrontParts {
@@ -23,6 +24,8 @@ export interface FrontParts {
   readonly api: Api;
   readonly identifier: Identifier;
   readonly guards: Readonly<Record<ListenerKind, RequestGuard>>;
+  /** Of the coordination server, on the public listener; null where it is off. */
+  readonly protocols: DeviceProtocols | null;
   /** The connection of this request is encrypted as its client sees it. */
   readonly isSecure: (listener: ListenerKind, req: IncomingMessage) => boolean;
 }
@@ -50,6 +53,7 @@ export function createFront(parts: FrontParts): Front {
       linkable: parts.api.isPage(exchange.path),
     });
     if (!guard.ok) return refuseEarly(parts, exchange, new Refused(GUARD_REASONS[guard.code], guard.message));
+    if (listener === 'public' && parts.protocols?.handleRequest(req, res) === true) return;
     if (listener === 'public' && !isLlm && exchange.path !== '/healthz') {
       return refuse(exchange, new Refused('path_unknown', 'this listener serves models only'), null);
     }

@@ -7,6 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AppError, describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { createListener, type Listener, type ListenerLimits, type TlsMaterial } from '../net/index.ts';
+import type { ListenerUpgrades } from './control-upgrades.ts';
 import { bracketed } from './host-names.ts';
 
 export interface Place {
@@ -33,6 +34,8 @@ export interface ListenerSetOptions {
   /** For the log: `tailnet`. */
   readonly name: string;
   readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
+  /** Default: every upgrade is a plain request. */
+  readonly upgrades?: ListenerUpgrades | null;
   readonly limits: Partial<ListenerLimits>;
   readonly logger: Logger;
 }
@@ -55,6 +58,7 @@ export function createListenerSet(options: ListenerSetOptions): ListenerSet {
   const tryOpen = async (place: Place, port: number): Promise<void> => {
     const listener = createListener({
       onRequest: options.onRequest,
+      ...options.upgrades,
       limits: options.limits,
       ...(place.tls === null ? {} : { tls: place.tls }),
     });

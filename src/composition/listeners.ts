@@ -14,6 +14,7 @@ import {
   socketPathFor,
 } from '../net/index.ts';
 import type { Front } from './front.ts';
+import { type DeviceProtocols, guardedUpgrades } from './control-upgrades.ts';
 import { createGate, type Gate } from './gate.ts';
 import { bracketed, hostsAt, withShortName } from './host-names.ts';
 import {
@@ -22,6 +23,7 @@ import {
   type PublicListener,
   wantsPublicListener,
 } from './public-listener.ts';
+import type { JoinedNetwork } from './node-join.ts';
 import type { OwnNetwork } from './node.ts';
 import { openTailnetListener, type TailnetListener } from './tailnet-listener.ts';
 import { followTailnet } from './tailnet-self.ts';
@@ -41,6 +43,8 @@ export interface OpenListeners {
     readonly file: string;
     readonly isNew: boolean;
   } | null;
+  /** Of the public listener; null where there is none. */
+  readonly publicPort: number | null;
   readonly guards: Readonly<Record<ListenerKind, RequestGuard>>;
   /** The connection of this request is encrypted as its client sees it. */
   readonly isSecure: (listener: ListenerKind, req: IncomingMessage) => boolean;
@@ -56,6 +60,10 @@ export interface OpenListenersOptions {
   readonly localApi: LocalApi | null;
   /** Postern's own network; null where it is off. */
   readonly ownNetwork: OwnNetwork | null;
+  /** The network that Postern joined by itself, now or later. */
+  readonly joined: JoinedNetwork;
+  /** Of the coordination server; null where it is off. */
+  readonly protocols: DeviceProtocols | null;
   /** Addresses of this machine that other devices reach, now. */
   readonly networkAddresses: () => readonly string[];
   readonly clock: Clock;
@@ -82,11 +90,13 @@ export async function openListeners(options: OpenListenersOptions): Promise<Open
       addresses: () => [
         ...local.addresses,
         ...(options.ownNetwork?.urls ?? []),
+        ...options.joined.urls,
         ...(beyond.tailnet?.urls ?? []),
         ...(beyond.open?.urls ?? []),
       ],
       socketPath: local.socketPath,
       certificate: beyond.open?.selfSigned ?? null,
+      publicPort: beyond.open?.port ?? null,
       guards,
       isSecure,
       serve: (front) => gate.open(front),
@@ -173,6 +183,8 @@ function serveHosts(settings: OperatorSettings, dnsName: string | null): string[
   return hostsAt([...settings.hosts, ...withShortName(dnsName)], SERVE_PORTS);
 }
 
+const NONE: readonly string[] = [];
+
 interface Beyond {
   readonly tailnet: TailnetListener | null;
   readonly open: PublicListener | null;
@@ -186,16 +198,24 @@ async function openBeyond(
   const { settings, clock, logger, localApi } = options;
   const { gate, limits, opened, port, guards } = opening;
   const own = settings.tls === null ? null : await openOwn(settings.tls, logger, opened);
-  const nodeHosts = options.ownNetwork?.hosts ?? [];
-  guards.tailnet.setHosts(nodeHosts);
-  if (options.ownNetwork !== null) {
-    const listener = createListener({ onRequest: gate.on('tailnet'), limits });
-    opened.push(listener);
-    options.ownNetwork.serve(listener);
-  }
+  /* Three networks may lead to one listener; each says which names are its own. */
+  const hosts = { own: options.ownNetwork?.hosts ?? [], joined: NONE, tailscaled: NONE };
+  const setTailnetHosts = (more: Partial<typeof hosts>): void => {
+    Object.assign(hosts, more);
+    guards.tailnet.setHosts([...hosts.own, ...hosts.joined, ...hosts.tailscaled]);
+  };
+  setTailnetHosts({});
+  const fed = createListener({ onRequest: gate.on('tailnet'), limits });
+  opened.push(fed);
+  options.ownNetwork?.serve(fed);
+  options.joined.serve({
+    http: fed,
+    certificate: own,
+    onHosts: (joined) => setTailnetHosts({ joined }),
+  });
   const onNames = (self: SelfNode, ports: readonly number[]): void => {
     const names = [...settings.hosts, ...withShortName(self.dnsName), ...self.addresses];
-    guards.tailnet.setHosts([...nodeHosts, ...hostsAt(names, ports)]);
+    setTailnetHosts({ tailscaled: hostsAt(names, ports) });
     if (self.userspace) guards.loopback.setHosts([...localHosts(settings, port), ...hostsAt(names, [port])]);
     guards.serve.setHosts(serveHosts(settings, self.dnsName));
   };
@@ -228,6 +248,7 @@ async function openBeyond(
     },
     own,
     onRequest: gate.on('public'),
+    upgrades: options.protocols === null ? null : guardedUpgrades(options.protocols, guards.public),
     limits,
     onHosts: (hosts) => guards.public.setHosts(hosts),
     clock,

@@ -11,6 +11,7 @@ import type { OperatorSettings } from '../config/index.ts';
 import type { FetchJson } from '../doors/index.ts';
 import type { FetchSmall as ProviderFetch } from '../llm/providers/index.ts';
 import { parseCidr } from '../wire/ip.ts';
+import { createNetworkDialer, type DeviceRoute } from './node-upstream.ts';
 
 export interface Outbound {
   readonly upstreams: Upstreams;
@@ -30,6 +31,8 @@ export interface OutboundOptions {
   /** Servers of this machine that were found at start. */
   readonly exact: readonly { readonly address: string; readonly port: number }[];
   readonly ownAddresses: () => readonly string[];
+  /** A way to a device of the joined network; null where the host is none. */
+  readonly routeTo: (hostname: string) => DeviceRoute | null;
 }
 
 /** Where clouds answer for their instances and containers; nothing else is let by for metadata. */
@@ -41,7 +44,7 @@ const METADATA_ADDRESSES = [
   'fd00:ec2::23/128',
 ];
 
-export function openOutbound({ settings, exact, ownAddresses }: OutboundOptions): Outbound {
+export function openOutbound({ settings, exact, ownAddresses, routeTo }: OutboundOptions): Outbound {
   const { connectMs, firstByteMs, idleMs } = settings.timeouts;
   const dialerFor = (allow: readonly string[]): Dialer =>
     createDialer({
@@ -52,7 +55,12 @@ export function openOutbound({ settings, exact, ownAddresses }: OutboundOptions)
       connectMs,
     });
   const open = (dialer: Dialer): Upstreams => createUpstreams({ dialer, timeouts: { firstByteMs, idleMs } });
-  const dialer = dialerFor(settings.allowUpstream);
+  const dialer = createNetworkDialer({
+    guarded: dialerFor(settings.allowUpstream),
+    routeTo,
+    caFiles: settings.caFiles,
+    connectMs,
+  });
   const upstreams = open(dialer);
   const fetchSmall = createFetchSmall(upstreams);
   const fetchProvider: ProviderFetch = fetchSmall;

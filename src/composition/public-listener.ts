@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { OperatorSettings } from '../config/index.ts';
 import type { ListenerLimits, TlsMaterial } from '../net/index.ts';
+import type { ListenerUpgrades } from './control-upgrades.ts';
 import { hostsAt, withoutPort } from './host-names.ts';
 import { createListenerSet } from './listener-set.ts';
 import type { OwnCertificate } from './tls/own-files.ts';
@@ -15,6 +16,8 @@ import { ensureSelfSigned, type SelfSigned } from './tls/self-signed.ts';
 
 export interface PublicListener {
   readonly urls: readonly string[];
+  /** As devices reach it; the system chose it where 0 was asked for. */
+  readonly port: number;
   /** Null with files of the operator's own, or without TLS. */
   readonly selfSigned: SelfSigned | null;
   close(drainMs: number): Promise<void>;
@@ -27,6 +30,8 @@ export interface PublicListenerOptions {
   readonly networkAddresses: () => readonly string[];
   readonly own: OwnCertificate | null;
   readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
+  /** Of devices that join Postern's own tailnets; null where there are none. */
+  readonly upgrades: ListenerUpgrades | null;
   readonly limits: Partial<ListenerLimits>;
   /** The `Host` values that are right from now on. */
   readonly onHosts: (hosts: readonly string[]) => void;
@@ -53,6 +58,7 @@ export async function openPublicListener(options: PublicListenerOptions): Promis
   const set = createListenerSet({
     name: 'public',
     onRequest: options.onRequest,
+    upgrades: options.upgrades,
     limits: options.limits,
     logger,
   });
@@ -62,13 +68,13 @@ export async function openPublicListener(options: PublicListenerOptions): Promis
     ? await ensureSelfSigned({
         stateDir: settings.stateDir,
         names: names.map(withoutPort),
-        besides: ['localhost', ...addressesOf(options)],
+        besides: ['localhost', ...publicAddresses(options)],
         clock,
       })
     : null;
   const tls = (): TlsMaterial | null => own?.current ?? selfSigned?.material ?? null;
   const apply = (): Promise<readonly Error[]> => {
-    const addresses = addressesOf(options);
+    const addresses = publicAddresses(options);
     options.onHosts(hostsAt([...names, ...names.map(withoutPort), ...addresses], [port]));
     return set.want(addresses.map((host) => ({ host, port, tls: tls() })));
   };
@@ -82,6 +88,9 @@ export async function openPublicListener(options: PublicListenerOptions): Promis
   timer.unref();
   return {
     urls: set.urls,
+    get port() {
+      return set.ports()[0] ?? port;
+    },
     selfSigned,
     close(drainMs) {
       clearInterval(timer);
@@ -96,7 +105,10 @@ function configuredNames({ publicUrl, hosts }: OperatorSettings): string[] {
 }
 
 /** The one that `listen` names, else all of the family that it stands for. */
-function addressesOf({ settings, networkAddresses }: PublicListenerOptions): readonly string[] {
+export function publicAddresses({
+  settings,
+  networkAddresses,
+}: Pick<PublicListenerOptions, 'settings' | 'networkAddresses'>): readonly string[] {
   const { host, loopback } = settings.listen;
   const all = [...new Set(networkAddresses())];
   if (loopback || host === '::') return all;

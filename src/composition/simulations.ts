@@ -4,7 +4,12 @@ import type { Random } from '../base/random.ts';
 import type { Doors } from './doors.ts';
 import type { Documents } from '../gateway/documents/index.ts';
 import { translatedFormatOf } from '../gateway/index.ts';
-import { compileDraft, createSimulations, type Simulations } from '../gateway/simulate/index.ts';
+import {
+  type CompiledDraft,
+  compileDraft,
+  createSimulations,
+  type Simulations,
+} from '../gateway/simulate/index.ts';
 import { canGovern } from '../llm/answer/index.ts';
 import type { Format, PriceBook } from '../llm/index.ts';
 import type { FoundProviderView, Provider } from '../policy/index.ts';
@@ -24,21 +29,26 @@ export interface OpenSimulationsOptions {
   readonly random: Random;
 }
 
-export function openSimulations(options: OpenSimulationsOptions): Simulations {
+/** Simulations, and what they are made of for questions about one request. */
+export interface DraftsInUse extends Simulations {
+  compile(text: string): Promise<CompiledDraft>;
+}
+
+export function openSimulations(options: OpenSimulationsOptions): DraftsInUse {
   const { tailnet, ownsFile, store, documents, found, knownModels, prices, clock, random } = options;
-  return createSimulations({
+  const compile = async (text: string): Promise<CompiledDraft> =>
+    compileDraft(text, {
+      tailnet,
+      source: ownsFile ? 'file' : 'api',
+      found,
+      storedGrants: ownsFile ? [] : await store.listGrants(),
+      knownModels,
+    });
+  const simulations = createSimulations({
     tailnet,
     store,
     policy: documents,
-    async compile(text) {
-      return compileDraft(text, {
-        tailnet,
-        source: ownsFile ? 'file' : 'api',
-        found,
-        storedGrants: ownsFile ? [] : await store.listGrants(),
-        knownModels,
-      });
-    },
+    compile,
     prices,
     abilities: {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- rows hold the formats of this version; an unknown one cannot be governed.
@@ -49,4 +59,5 @@ export function openSimulations(options: OpenSimulationsOptions): Simulations {
     clock,
     random,
   });
+  return Object.assign(simulations, { compile });
 }

@@ -62,7 +62,7 @@ test('settings: with nothing given the defaults hold (INTERFACES, "Settings")', 
       httpPort: 80,
       httpsPort: 443,
     },
-    node: { enabled: false, udpPort: 51_820, endpoint: null },
+    node: { enabled: false, udpPort: 51_820, endpoint: null, loginServers: [], tailnetUdpPort: 0 },
     serve: { listen: null },
     jwt: [],
   });

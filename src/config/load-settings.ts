@@ -100,6 +100,8 @@ function assemble(reader: SettingsReader, input: LoadSettingsInput, places: Plac
         enabled: reader.get(SETTINGS['doors.node.enabled']) ?? false,
         udpPort: reader.get(SETTINGS['doors.node.udpPort']) ?? 51_820,
         endpoint: reader.get(SETTINGS['doors.node.endpoint']),
+        loginServers: reader.get(SETTINGS['doors.node.loginServers']) ?? [],
+        tailnetUdpPort: reader.get(SETTINGS['doors.node.tailnetUdpPort']) ?? 0,
       },
       serve: { listen: reader.get(SETTINGS['doors.serve.listen']) },
       jwt: reader.get(SETTINGS['doors.jwt']) ?? [],

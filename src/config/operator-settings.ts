@@ -90,6 +90,10 @@ export interface OperatorSettings {
       readonly udpPort: number;
       /** `host:port` where devices reach it; null: this machine's first address. */
       readonly endpoint: string | null;
+      /** Origins of control servers whose network an admin may join (`postern up`). */
+      readonly loginServers: readonly string[];
+      /** For direct paths in a joined network; 0 lets the system choose. */
+      readonly tailnetUdpPort: number;
     };
     /** Address or socket path of the listener behind `tailscale serve`; null: off. */
     readonly serve: { readonly listen: ListenAddress | { readonly socketPath: string } | null };

@@ -232,6 +232,22 @@ export const SETTINGS = {
     fallback: "this machine's first address",
     example: 'ai.example.net:51820',
   }),
+  'doors.node.loginServers': setting({
+    kind: listKind(originKind(['http', 'https'])),
+    flag: '--allow-login-server',
+    env: 'POSTERN_ALLOW_LOGIN_SERVERS',
+    doc: 'Control servers (Tailscale, Headscale) whose network any admin may join by `postern up`: such a server says who is who. The OS user who runs this process may name others, on this machine.',
+    fallback: 'none',
+    example: 'https://headscale.example.net',
+  }),
+  'doors.node.tailnetUdpPort': setting({
+    kind: integerKind(0, 65_535),
+    flag: '--tailnet-udp-port',
+    env: 'POSTERN_TAILNET_UDP_PORT',
+    doc: 'UDP port of direct paths in a network that was joined by `postern up`; 0 lets the system choose.',
+    fallback: '0',
+    example: '41641',
+  }),
   'doors.serve.listen': setting({
     kind: listenOrSocketKind,
     flag: '--serve-listen',

@@ -27,6 +27,8 @@ export { createLocalUsers } from './local-users.ts';
 export type { LocalUser, LocalUsers, LocalUsersOptions } from './local-users.ts';
 export { createNodeDoor } from './node.ts';
 export type { NodeDoor, NodeDoorPeer, NodePeers } from './node.ts';
+export { createJoinedNodeDoor } from './node-joined.ts';
+export type { JoinedNodeDoor, JoinedPeer, JoinedPeers } from './node-joined.ts';
 export type { FetchJson, SettingStore, TokenStore } from './ports.ts';
 export { TOKEN_PREFIX } from './presented.ts';
 export { createServeDoor } from './serve.ts';

@@ -3,11 +3,8 @@
  * stripped before forwarding, and what betrays a proxy can never drift apart. Names are lower case.
  */
 
-/**
- * Headers that carry a caller's credential. They are stripped before anything is forwarded; the
- * first five may also present a Postern token. Signature headers of AWS are matched by prefix.
- */
-export const CALLER_CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([
+/** Headers that carry a caller's credential besides AWS's, which `isCallerCredential` knows by their prefix. */
+const CALLER_CREDENTIAL_HEADERS: ReadonlySet<string> = new Set([
   'x-postern-authorization',
   'authorization',
   'x-api-key',
@@ -27,8 +24,8 @@ export const TOKEN_HEADERS: ReadonlySet<string> = new Set([
   'api-key',
 ]);
 
-/** Query parameters that carry a caller's credential, lower case. */
-export const CALLER_CREDENTIAL_QUERY: ReadonlySet<string> = new Set([
+/** Query parameters that carry a caller's credential besides those known by a prefix, lower case. */
+const CALLER_CREDENTIAL_QUERY: ReadonlySet<string> = new Set([
   'key',
   'api_key',
   'access_token',

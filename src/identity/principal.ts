@@ -26,6 +26,24 @@ export function tailscaleNodePrincipal(stableId: string): string {
   return `tailscale:nodeid:${stableId}`;
 }
 
+/**
+ * A person of a network that Postern joined by itself. Ids are unique within one control server only,
+ * so its `host[:port]` is part of the name: another server's person of that id is somebody else.
+ */
+export function joinedUserPrincipal(controlHost: string, userId: string): string {
+  return `tailscale:${controlHost}:userid:${userId}`;
+}
+
+/** A tagged or shared device of a network that Postern joined by itself. */
+export function joinedNodePrincipal(controlHost: string, stableId: string): string {
+  return `tailscale:${controlHost}:nodeid:${stableId}`;
+}
+
+/** Whether a principal was given by that control server. */
+export function isJoinedPrincipal(principal: string, controlHost: string): boolean {
+  return principal.startsWith(`tailscale:${controlHost}:`);
+}
+
 /** A person whom `tailscale serve` names; it tells the login only, never an id. */
 export function tailscaleLoginPrincipal(login: string): string {
   return `tailscale:login:${login}`;

@@ -165,6 +165,23 @@ describe('the guarded dialer (DESIGN section 6)', () => {
     socket.destroy();
   });
 
+  test('tries at most eight addresses of one name', async (t) => {
+    const port = await listen(
+      t,
+      net.createServer((socket) => socket.end()),
+      '127.0.0.9',
+    );
+    const addresses = Array.from({ length: 9 }, (_, index) => `127.0.0.${index + 1}`);
+    const dialTo = (names: readonly string[]): Promise<net.Socket> =>
+      dialerTo(names, { allow: cidrs('127.0.0.0/8') }).dial({
+        protocol: 'http:',
+        hostname: 'many.example',
+        port,
+      });
+    await assert.rejects(dialTo(addresses), failure('dial_failed'));
+    (await dialTo(addresses.slice(1))).destroy();
+  });
+
   test('says what failed: no such name, nobody there, too slow', async (t) => {
     const broken = dialerTo([], {
       lookup: () => Promise.reject(Object.assign(new Error('x'), { code: 'ENOTFOUND' })),

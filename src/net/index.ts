@@ -5,7 +5,7 @@ export { UpstreamFailure } from './errors.ts';
 export type { DialErrorCode, ListenErrorCode, NetErrorCode, UpstreamErrorCode } from './errors.ts';
 export { createFetchSmall } from './fetch-small.ts';
 export type { FetchSmall, FetchSmallOptions, SmallAnswer } from './fetch-small.ts';
-export { createListener, DEFAULT_LISTENER_LIMITS } from './listener.ts';
+export { createListener } from './listener.ts';
 export type { Listener, ListenerLimits, ListenerOptions, TlsMaterial } from './listener.ts';
 export { createRequestGuard, loopbackHosts } from './request-guard.ts';
 export type {

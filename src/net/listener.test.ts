@@ -14,8 +14,10 @@ import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import tls from 'node:tls';
 import { type TestContext, describe, test } from 'node:test';
 import { AppError } from '../base/errors.ts';
+import { createSelfSignedCertificate, readCertificate } from '../crypto/index.ts';
 import { type Listener, type ListenerOptions, createListener } from './listener.ts';
 import { TEST_AUTHORITY_CERT, TEST_CERT, TEST_KEY } from './test-certificates.ts';
 import { socketPathFor } from './unix-socket.ts';
@@ -315,23 +317,45 @@ async function leaveSocketBehind(server: net.Server, path: string): Promise<void
   renameSync(`${path}.kept`, path);
 }
 
-test('TLS: serves the given certificate, and another after setTls', async (t) => {
-  const { listener, port } = await start(t, { tls: { cert: TEST_CERT, key: TEST_KEY } });
-  const ask = (): Promise<string> =>
-    new Promise((resolve, reject) => {
-      https
-        .get(
-          { host: '127.0.0.1', servername: 'localhost', port, ca: TEST_AUTHORITY_CERT, agent: false },
-          (res) => {
-            res.resume();
-            res.on('end', () => resolve(String(res.statusCode)));
-          },
-        )
-        .on('error', reject);
+/** The fingerprint of the certificate that a new connection is shown. */
+function certificateAt(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256);
+      socket.destroy();
     });
-  assert.equal(await ask(), '200');
-  listener.setTls({ cert: TEST_CERT, key: TEST_KEY });
-  assert.equal(await ask(), '200');
+    socket.on('error', reject);
+  });
+}
+
+const firstTls = { cert: TEST_CERT, key: TEST_KEY };
+const nextTls = createSelfSignedCertificate({
+  commonName: 'next',
+  names: ['localhost'],
+  addresses: [],
+  notBefore: 0,
+  notAfter: Date.UTC(2100, 0),
+});
+const fingerprintOf = ({ cert }: { readonly cert: string }): string | undefined =>
+  readCertificate(cert)?.fingerprint;
+
+test('TLS: answers under the given certificate, and shows another after setTls', async (t) => {
+  const { listener, port } = await start(t, { tls: firstTls });
+  const status = await new Promise((resolve, reject) => {
+    https
+      .get(
+        { host: '127.0.0.1', servername: 'localhost', port, ca: TEST_AUTHORITY_CERT, agent: false },
+        (res) => {
+          res.resume();
+          res.on('end', () => resolve(res.statusCode));
+        },
+      )
+      .on('error', reject);
+  });
+  assert.equal(status, 200);
+  assert.equal(await certificateAt(port), fingerprintOf(firstTls));
+  listener.setTls(nextTls);
+  assert.equal(await certificateAt(port), fingerprintOf(nextTls));
 });
 
 describe('connections that something else accepted', () => {
@@ -357,6 +381,13 @@ describe('connections that something else accepted', () => {
     assert.deepEqual(await get({ host: '127.0.0.1', port }), { status: 200, body: 'ok' });
     const headers = { a: '1', b: '2', c: '3', d: '4' };
     assert.equal((await get({ host: '127.0.0.1', port, headers })).status, 431);
+  });
+
+  test('are shown the certificate of now, also after setTls', async (t) => {
+    const { listener, port } = await startFed(t, { tls: firstTls });
+    assert.equal(await certificateAt(port), fingerprintOf(firstTls));
+    listener.setTls(nextTls);
+    assert.equal(await certificateAt(port), fingerprintOf(nextTls));
   });
 
   test('have a time for their headers (slow-loris)', async (t) => {

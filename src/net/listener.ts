@@ -25,7 +25,7 @@ export interface ListenerLimits {
   readonly connectionsMax: number;
 }
 
-export const DEFAULT_LISTENER_LIMITS: ListenerLimits = {
+const DEFAULT_LISTENER_LIMITS: ListenerLimits = {
   headerMaxBytes: 32 * 1024,
   headersMax: 256,
   headersMs: 15_000,
@@ -145,7 +145,8 @@ export function createListener(options: ListenerOptions): Listener {
     },
     setTls(next) {
       material = next;
-      for (const server of servers) if (server instanceof https.Server) server.setSecureContext(next);
+      for (const server of [...servers, ...fed])
+        if (server instanceof https.Server) server.setSecureContext(next);
     },
     async close(drainMs) {
       draining = true;

@@ -65,6 +65,21 @@ describe('Host is in a closed list (DESIGN section 4)', () => {
     }
   });
 
+  test('refuses dot segments in the path, encoded too, and no others (RFC 3986 section 5.2.4)', () => {
+    for (const target of [
+      '/v1/../api',
+      '/v1/%2e%2E/api',
+      '/v1/.%2e',
+      '/./api',
+      '/api/.',
+      '/%2E/api',
+      '/a/..?x',
+    ])
+      assert.equal(verdict(facts({}, { target })), '400 request_invalid', target);
+    for (const target of ['/v1/...', '/.well-known/x', '/v1/a..b', '/v1/x?path=/../y', '/v1/%2fx'])
+      assert.equal(verdict(facts({}, { target })), 'ok', target);
+  });
+
   test('follows when names change', () => {
     const own = createRequestGuard({ hosts: ['a.ts.net'], scheme: 'https' });
     assert.equal(verdict(facts({ Host: 'b.ts.net' }), own), '421 host_unknown');
@@ -99,6 +114,11 @@ describe('no foreign page is behind a request', () => {
     test(`refuses Origin ${JSON.stringify(origin)}`, () =>
       assert.equal(verdict(facts({ Origin: origin })), '403 origin_foreign'));
   }
+  test('refuses two Content-Types, of which a page could send the harmless one', () => {
+    const twice = { ...facts({}), rawHeaders: [...facts({}).rawHeaders, 'content-type', 'text/plain'] };
+    assert.equal(verdict(twice), '400 request_invalid');
+  });
+
   test('refuses two Origins', () => {
     const { rawHeaders } = facts({ Origin: 'http://evil.example' });
     assert.equal(

@@ -41,6 +41,8 @@ export interface DeviceOptions {
   readonly userspace?: boolean;
   /** Only through the relay, never directly. Default false. */
   readonly relayOnly?: boolean;
+  /** The relay speaks TLS, as relays do. Default false: Headscale's here speaks plain HTTP. */
+  readonly relayTls?: boolean;
   /** Further words for `tailscale up`, such as `--advertise-routes=…`. */
   readonly up?: readonly string[];
 }
@@ -148,7 +150,7 @@ function daemonWords({ programs, userspace }: DeviceOptions, folder: string, soc
 }
 
 /** Nothing of it may look for the outside: no log server, no port mapping, no vendor's control. */
-function daemonEnvironment({ relayOnly }: DeviceOptions, folder: string): Record<string, string> {
+function daemonEnvironment({ relayOnly, relayTls }: DeviceOptions, folder: string): Record<string, string> {
   return {
     TS_NO_LOGS_NO_SUPPORT: 'true',
     TS_LOGS_DIR: folder,
@@ -156,7 +158,7 @@ function daemonEnvironment({ relayOnly }: DeviceOptions, folder: string): Record
     TS_DISABLE_PORTMAPPER: '1',
     TS_ASSUME_NETWORK_UP_FOR_TEST: '1',
     /* Headscale's relay speaks the same port as its control: plain HTTP. */
-    TS_DEBUG_USE_DERP_HTTP: '1',
+    ...(relayTls === true ? {} : { TS_DEBUG_USE_DERP_HTTP: '1' }),
     ...(relayOnly === true ? { TS_DEBUG_NEVER_DIRECT_UDP: '1' } : {}),
   };
 }

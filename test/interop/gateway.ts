@@ -41,9 +41,13 @@ export interface GatewayUnderTest {
 
 export interface GatewayOptions {
   readonly flags: readonly string[];
+  /** Of the document, besides `upstream`. */
+  readonly providers?: Readonly<Record<string, object>>;
   /** The document's grants; without any, only what the network's policy carries counts. */
   readonly grants?: readonly object[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Of an earlier run; it stays. */
+  readonly stateDir?: string;
 }
 
 /** Runs on the device's machine; ends with `stop`, or with the bed. */
@@ -62,6 +66,7 @@ export async function startGateway(
         models: [MODEL],
         compatibility: { openai_chat: true },
       },
+      ...options.providers,
     },
     grants: options.grants ?? [],
   };
@@ -70,6 +75,7 @@ export async function startGateway(
     prefix: machine.prefix,
     flags: options.flags,
     env: options.env ?? {},
+    ...(options.stateDir === undefined ? {} : { stateDir: options.stateDir }),
   });
   const sent = async (): Promise<readonly { readonly id: string; readonly whole: boolean }[]> =>
     JSON.parse((await askFrom(machine, `http://127.0.0.1:${port}/sent`)).text);

@@ -27,6 +27,7 @@ import { addHookRoutes } from './hooks.ts';
 import { addIdentityRoutes } from './identity.ts';
 import { addJwtDenialRoutes } from './jwt-denials.ts';
 import { addKeyRoutes } from './keys.ts';
+import { addNetworkRoutes } from './network.ts';
 import { addPlaygroundRoutes } from './playground.ts';
 import { addProviderRoutes } from './providers.ts';
 import { addQuotaRoutes } from './quotas.ts';
@@ -34,6 +35,8 @@ import { addRequestRoutes } from './requests.ts';
 import { addSessionRoutes } from './sessions.ts';
 import { addSettingsRoutes } from './settings.ts';
 import { addSimulateRoutes } from './simulate.ts';
+import { addTailnetDeviceRoutes } from './tailnet-devices.ts';
+import { addTailnetRoutes } from './tailnets.ts';
 import { addTokenRoutes } from './tokens.ts';
 import { addUsageRoutes } from './usage.ts';
 
@@ -58,6 +61,9 @@ export function addRoutes(router: ApiRouter, deps: ApiDependencies, sessions: Pr
   addTokenRoutes(router, deps);
   addJwtDenialRoutes(router, deps);
   addDeviceRoutes(router, deps);
+  addNetworkRoutes(router, deps);
+  addTailnetRoutes(router, deps);
+  addTailnetDeviceRoutes(router, deps);
   addApprovalRoutes(router, deps);
   addBudgetRoutes(router, deps);
   addConfigRoutes(router, deps);

@@ -228,6 +228,19 @@ describe('who sees what of an approval', () => {
     assert.deepEqual(await ids(auditor, '?state=pending&kind=tool'), [own, others].sort());
     assert.deepEqual(await ids(auditor, '?state=denied'), []);
   });
+
+  test('what nobody decided in time is expired at once, before it is swept', async () => {
+    const id = await asked();
+    const record = await t.world.approvals.get('home', id);
+    t.world.now = record?.expiresAt ?? 0;
+    assert.equal((await t.world.approvals.get('home', id))?.state, 'pending');
+    const one = (await t.send(bob, 'GET', `${PATH}/${id}`)).json;
+    assert.equal(one['state'], 'expired');
+    assert.equal(one['decided_at'], one['expires_at']);
+    assert.equal((await t.send(alice, 'GET', PATH)).items[0]?.['state'], 'expired');
+    assert.deepEqual((await t.send(bob, 'GET', `${PATH}?of=to_decide`)).items, []);
+    assert.deepEqual((await t.send(alice, 'GET', `${PATH}?state=pending`)).items, []);
+  });
 });
 
 describe('the page that messages link to', () => {

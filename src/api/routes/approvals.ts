@@ -12,6 +12,7 @@ import type { Actor } from '../actor.ts';
 import {
   ApprovalSchema,
   approvalView,
+  asOf,
   approverOf,
   KINDS,
   maySeeApproval,
@@ -164,7 +165,11 @@ function addReading(router: ApiRouter, deps: ApiDependencies): void {
           ? approvals.mayDecide(record, approverOf(actor))
           : maySeeApproval(deps, actor, record));
       const page = await approvals.list(filter, pageOf(query), shows);
-      const items = page.items.map((record) => approvalView(approvals, actor, record));
+      const now = deps.clock.now();
+      const items = page.items
+        .map((record) => approvalView(approvals, actor, asOf(now, record)))
+        // What lapsed a moment ago may still be `pending` where it is kept.
+        .filter((view) => state !== 'pending' || view.state === 'pending');
       return c.json({ items, next_cursor: page.nextCursor }, 200);
     },
   );
@@ -328,7 +333,7 @@ async function detailOf(
   record: ApprovalRecord,
 ): Promise<z.output<typeof DetailSchema>> {
   const approvals = approvalsOf(deps);
-  const view = approvalView(approvals, actor, record);
+  const view = approvalView(approvals, actor, asOf(deps.clock.now(), record));
   const nothing = { arguments: null, arguments_cut: null, excerpt: null, excerpt_withheld: null, note: null };
   const isOwn = record.principal === actor.principal;
   if (!isOwn && !view.may_decide) return { ...view, ...nothing, content: 'hidden' };

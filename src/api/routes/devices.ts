@@ -18,6 +18,9 @@ import {
 const READ = { role: 'auditor', presence: false, scope: 'read' } as const;
 const WRITE = { role: 'admin', presence: true, scope: 'admin' } as const;
 
+/** 180 s: what ends a WireGuard session that was not renewed (Reject-After-Time, the paper's section 6.1). */
+const SESSION_MAX_MS = 180_000;
+
 const DeviceSchema = z
   .object({
     id: z.string(),
@@ -28,11 +31,16 @@ const DeviceSchema = z
     created_at: TimeSchema,
     created_by: z.string(),
     last_handshake_at: NullableTime,
+    online: z.boolean().describe('Keys were agreed within the last three minutes.'),
     endpoint: z.string().nullable().describe('Where its packets come from.'),
-    received_bytes: z.int(),
-    sent_bytes: z.int(),
+    received_bytes: z.int().describe('Since the server started.'),
+    sent_bytes: z.int().describe('Since the server started.'),
   })
   .openapi('Device');
+
+const DeviceListSchema = listOf(DeviceSchema).extend({
+  enabled: z.boolean().describe('Whether the operator turned this network on (setting doors.node.enabled).'),
+});
 
 const AddBody = z.strictObject({
   name: z.string().min(1).max(63).describe('Letters, digits and inner hyphens.'),
@@ -51,9 +59,13 @@ export function addDeviceRoutes(router: ApiRouter, deps: ApiDependencies): void 
       method: 'get',
       path: '/api/v1/devices',
       summary: "Devices of Postern's own network",
-      responses: { 200: json(listOf(DeviceSchema), 'Devices, in the order in which they were added.') },
+      responses: { 200: json(DeviceListSchema, 'Devices, in the order in which they were added.') },
     }),
-    (c) => c.json({ items: (deps.devices?.list() ?? []).map(deviceView), next_cursor: null }, 200),
+    (c) => {
+      const now = deps.clock.now();
+      const items = (deps.devices?.list() ?? []).map((device) => deviceView(device, now));
+      return c.json({ items, next_cursor: null, enabled: deps.devices !== undefined }, 200);
+    },
   );
 
   router.add(
@@ -80,7 +92,8 @@ export function addDeviceRoutes(router: ApiRouter, deps: ApiDependencies): void 
       const added = await recordChange(deps, actor, action, () =>
         devices.add({ name, publicKey, createdBy: actor.principal }),
       );
-      return c.json({ ...deviceView(added.device), configuration: added.configuration }, 201);
+      const view = deviceView(added.device, deps.clock.now());
+      return c.json({ ...view, configuration: added.configuration }, 201);
     },
   );
 
@@ -114,7 +127,7 @@ function devicesOf({ devices }: ApiDependencies): DevicesPort {
   );
 }
 
-function deviceView(device: DeviceView): z.output<typeof DeviceSchema> {
+function deviceView(device: DeviceView, now: number): z.output<typeof DeviceSchema> {
   return {
     id: device.id,
     name: device.name,
@@ -124,6 +137,7 @@ function deviceView(device: DeviceView): z.output<typeof DeviceSchema> {
     created_at: timeText(device.createdAt),
     created_by: device.createdBy,
     last_handshake_at: nullableTimeText(device.lastHandshakeAt),
+    online: device.lastHandshakeAt !== null && now - device.lastHandshakeAt < SESSION_MAX_MS,
     endpoint: device.endpoint,
     received_bytes: device.receivedBytes,
     sent_bytes: device.sentBytes,

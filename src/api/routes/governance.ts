@@ -7,7 +7,7 @@ import type { JsonValue } from '../../wire/hujson.ts';
 import { type Actor, seesAll } from '../actor.ts';
 import { recordWithdrawal } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
-import type { ApiDependencies } from '../ports.ts';
+import type { ApiDependencies, PolicyView } from '../ports.ts';
 import type { PresenceSessions } from '../presence/sessions.ts';
 import type { ApiRouter } from '../router.ts';
 import { snakeCase } from '../snake-case.ts';
@@ -22,6 +22,7 @@ import {
   TimeSchema,
   timeText,
 } from '../schemas.ts';
+import { DOCUMENT_MAX_BYTES, problemView } from './config.ts';
 
 const EXPLAIN = { role: 'known', presence: false, scope: 'read' } as const;
 const AUDIT = { role: 'auditor', presence: false, scope: 'read' } as const;
@@ -84,6 +85,11 @@ function addExplain(router: ApiRouter, deps: ApiDependencies): void {
             format: NameText.optional(),
             subject: Subject.optional(),
             call: Call.optional(),
+            draft: z
+              .string()
+              .max(DOCUMENT_MAX_BYTES)
+              .optional()
+              .describe('HuJSON: explain by this document, which is not in force. For auditors and admins.'),
           }),
         ),
       },
@@ -96,21 +102,41 @@ function addExplain(router: ApiRouter, deps: ApiDependencies): void {
         ),
       },
     }),
-    (c) => {
-      const { model, format, subject, call } = c.req.valid('json');
+    async (c) => {
+      const { model, format, subject, call, draft } = c.req.valid('json');
       const who = subject === undefined ? c.get('actor').caller : describedCaller(c.get('actor'), subject);
       if (who === null)
         throw new ApiError('invalid_request', 'subject: the operator uses no models; say about whom you ask');
       const audience = seesAll(c.get('actor')) ? 'auditor' : 'self';
-      const explanation = deps.policy
-        .current()
-        .explain(who, model, format, audience, call && toQuestion(call));
+      const policy =
+        draft === undefined ? deps.policy.current() : await compiledDraft(deps, c.get('actor'), draft);
+      const explanation = policy.explain(who, model, format, audience, call && toQuestion(call));
       const steps = Object.entries(explanation).map(([name, step]) => [name, snakeCase(step)]);
       return c.json(
         { ...Object.fromEntries(steps), allowed: explanation.allowed, text: explanation.text },
         200,
       );
     },
+    { bodyMaxBytes: 2 * DOCUMENT_MAX_BYTES },
+  );
+}
+
+/** The policy that a draft would make. Throws `document_refused` where it cannot be read. */
+async function compiledDraft(
+  deps: ApiDependencies,
+  actor: Actor,
+  text: string,
+): Promise<Pick<PolicyView, 'explain'>> {
+  if (!seesAll(actor))
+    throw new ApiError('role_missing', 'draft: explaining by a draft needs the role auditor or admin');
+  if (deps.simulations === undefined) throw new ApiError('unavailable', 'this server reads no drafts');
+  const { snapshot, problems } = await deps.simulations.compile(text);
+  const [error] = problems.filter(({ severity }) => severity === 'error');
+  if (error === undefined) return snapshot;
+  throw new ApiError(
+    'document_refused',
+    `the draft has errors: line ${error.line}, column ${error.column}: ${error.message}`,
+    { members: { problems: problems.map(problemView), test_failures: [] } },
   );
 }
 

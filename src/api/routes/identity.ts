@@ -62,6 +62,14 @@ const StatusSchema = z
       .object({ source: z.enum(['store', 'file', 'none']), version: z.int(), error: z.string().nullable() })
       .nullable()
       .describe('Shown to auditors and admins.'),
+    network: z
+      .object({
+        state: z.string(),
+        dns_name: z.string(),
+        urls: z.array(z.string()).describe('Where other devices of that network reach this gateway.'),
+      })
+      .nullable()
+      .describe('The network that this gateway joined by `postern up`; null where it joined none.'),
   })
   .openapi('Status');
 
@@ -222,7 +230,14 @@ async function status(
             version: document.version,
             error: deps.documents.lastError()?.message ?? null,
           },
+    network: networkStatus(deps),
   };
+}
+
+function networkStatus({ network }: ApiDependencies): z.output<typeof StatusSchema>['network'] {
+  const joined = network?.status() ?? null;
+  if (joined === null || joined.state === 'off') return null;
+  return { state: joined.state, dns_name: joined.dnsName, urls: [...joined.urls] };
 }
 
 /** What is kept of requests to a listed model, whose id may be a bare name, a full one or an alias. */

@@ -210,6 +210,25 @@ describe('usage', () => {
     assert.match(lines[2] ?? '', /^,x,1,/);
   });
 
+  test('a comparison lists the largest of what it is sorted by, and tells how many there are', async () => {
+    t.world.store.usage.push(
+      { key: ['dear'], ...row, costNanoUsd: 900, requests: 1 },
+      { key: ['busy'], ...row, costNanoUsd: 100, requests: 50 },
+      { key: ['idle'], ...row, costNanoUsd: 0, requests: 0 },
+    );
+    const named = async (query: string): Promise<unknown[]> => {
+      const path = `/api/v1/usage/compare?group_by=agent&${query}`;
+      const { items, json } = await t.send(alice, 'GET', path);
+      assert.equal(json['rows'], 3);
+      return items.map(({ key }) => Object(key).agent);
+    };
+    assert.deepEqual(await named('sort=cost&limit=2'), ['dear', 'busy']);
+    assert.deepEqual(await named('sort=requests&limit=1'), ['busy']);
+    assert.deepEqual(await named('sort=requests'), ['busy', 'dear', 'idle']);
+    for (const query of ['sort=name', 'limit=0', 'limit=20001'])
+      assert.equal((await t.send(alice, 'GET', `/api/v1/usage/compare?${query}`)).status, 400, query);
+  });
+
   test('unknown groups and time zones are refused', async () => {
     for (const query of [
       'group_by=zork',

@@ -43,9 +43,16 @@ const CompareSchema = z
           previous: z.union([UsageSumsSchema, z.null()]),
         }),
       )
-      .describe('The largest change of cost first.'),
+      .describe('In the order of `sort`, at most `limit`.'),
+    rows: z.int().describe('How many there are, listed or not; at most 20,000 are known.'),
   })
   .openapi('UsageComparison');
+
+/** What a comparison is ordered by: the change of cost, or a sum of the period, the largest first. */
+const SORTS = ['change', 'cost', 'requests', 'input', 'output'] as const;
+type Sort = (typeof SORTS)[number];
+/** As many as both periods can have. */
+const COMPARED_MAX = 20_000;
 
 const SeenShape = {
   users: z.int(),
@@ -155,7 +162,14 @@ function addComparison(router: ApiRouter, deps: ApiDependencies): void {
       method: 'get',
       path: '/api/v1/usage/compare',
       summary: 'Sums by group, beside those of the time before',
-      request: { query: RecordFilterQuery.extend({ group_by: GroupByParam, tz: TimeZoneParam }) },
+      request: {
+        query: RecordFilterQuery.extend({
+          group_by: GroupByParam,
+          tz: TimeZoneParam,
+          sort: z.enum(SORTS).default('change').describe('The largest first.'),
+          limit: z.coerce.number().int().min(1).max(COMPARED_MAX).default(COMPARED_MAX),
+        }),
+      },
       responses: { 200: json(CompareSchema, 'Both periods.') },
     }),
     async (c) => {
@@ -172,7 +186,7 @@ function addComparison(router: ApiRouter, deps: ApiDependencies): void {
         {
           current: periodView(filter),
           previous: periodView(before),
-          items: joinPeriods(groupBy, current, previous),
+          ...joinPeriods({ groupBy, current, previous, sort: query.sort, limit: query.limit }),
         },
         200,
       );
@@ -267,27 +281,57 @@ function periodView({ from, to }: Period): z.output<typeof PeriodSchema> {
   return { from: timeText(from), to: timeText(to) };
 }
 
-function joinPeriods(
-  groupBy: readonly UsageGroupBy[],
-  current: readonly UsageRow[],
-  previous: readonly UsageRow[],
-): z.output<typeof CompareSchema>['items'] {
-  const rows = new Map<string, { key: UsageRow; current: UsageRow | null; previous: UsageRow | null }>();
+interface Compared {
+  readonly key: UsageRow;
+  readonly current: UsageRow | null;
+  previous: UsageRow | null;
+}
+
+interface Periods {
+  readonly groupBy: readonly UsageGroupBy[];
+  readonly current: readonly UsageRow[];
+  readonly previous: readonly UsageRow[];
+  readonly sort: Sort;
+  readonly limit: number;
+}
+
+const COLUMNS = {
+  cost: 'costNanoUsd',
+  requests: 'requests',
+  input: 'inputTokens',
+  output: 'outputTokens',
+} as const satisfies Record<Exclude<Sort, 'change'>, keyof UsageRow>;
+
+function largerFirst(sort: Sort): (a: Compared, b: Compared) => number {
+  const sum = (row: UsageRow | null, column: (typeof COLUMNS)[keyof typeof COLUMNS]): number =>
+    row?.[column] ?? 0;
+  const change = ({ current, previous }: Compared): number =>
+    Math.abs(sum(current, 'costNanoUsd') - sum(previous, 'costNanoUsd'));
+  if (sort === 'change')
+    return (a, b) => change(b) - change(a) || sum(b.current, 'requests') - sum(a.current, 'requests');
+  const column = COLUMNS[sort];
+  return (a, b) =>
+    sum(b.current, column) - sum(a.current, column) || sum(b.previous, column) - sum(a.previous, column);
+}
+
+function joinPeriods(periods: Periods): Pick<z.output<typeof CompareSchema>, 'items' | 'rows'> {
+  const { groupBy, current, previous, sort, limit } = periods;
+  const rows = new Map<string, Compared>();
   for (const row of current) rows.set(JSON.stringify(row.key), { key: row, current: row, previous: null });
   for (const row of previous) {
     const known = rows.get(JSON.stringify(row.key));
     if (known === undefined) rows.set(JSON.stringify(row.key), { key: row, current: null, previous: row });
     else known.previous = row;
   }
-  const change = (row: { current: UsageRow | null; previous: UsageRow | null }): number =>
-    Math.abs((row.current?.costNanoUsd ?? 0) - (row.previous?.costNanoUsd ?? 0));
-  return [...rows.values()]
-    .sort((a, b) => change(b) - change(a) || (b.current?.requests ?? 0) - (a.current?.requests ?? 0))
+  const items = [...rows.values()]
+    .sort(largerFirst(sort))
+    .slice(0, limit)
     .map((row) => ({
       key: keyView(row.key, groupBy),
       current: row.current === null ? null : sumsView(row.current),
       previous: row.previous === null ? null : sumsView(row.previous),
     }));
+  return { items, rows: rows.size };
 }
 
 function savingsOf(

@@ -1,4 +1,5 @@
 /** The running server: reachable, ready, claimed, its document loaded, its keys healthy. */
+import { networkFindings } from '../../api/network-findings.ts';
 import type { ApiClient } from '../client.ts';
 import { CliFailure, EXIT } from '../failure.ts';
 import { isObject, listAt, numberAt, objectAt, textAt, textsAt } from '../fields.ts';
@@ -14,6 +15,7 @@ export async function checkServer(api: ApiClient): Promise<readonly Finding[]> {
     ...(await checkStatus(api)),
     ...(await checkDocument(api)),
     ...(await checkKeys(api)),
+    ...(await checkNetwork(api)),
   ];
 }
 
@@ -152,6 +154,25 @@ async function checkKeys(api: ApiClient): Promise<readonly Finding[]> {
       `postern keys add ${textAt(key, 'provider') ?? '<provider>'} --stage, then postern keys promote`,
     ),
   );
+}
+
+/** The network of `postern up`. Shown to auditors and admins. */
+async function checkNetwork(api: ApiClient): Promise<readonly Finding[]> {
+  const network = await ask(api, '/api/v1/network');
+  const state = network instanceof CliFailure ? null : textAt(network, 'state');
+  const problem = textAt(network, 'problem');
+  if (state === null || (state === 'off' && problem === null)) return [];
+  const expiry = Date.parse(textAt(network, 'key_expires_at') ?? '');
+  return networkFindings({
+    state,
+    loginServer: textAt(network, 'login_server') ?? '',
+    name: textAt(network, 'dns_name') ?? '',
+    control: textAt(network, 'control'),
+    problem,
+    keyExpiresAt: Number.isNaN(expiry) ? null : expiry,
+    health: textsAt(network, 'health'),
+    now: Date.now(),
+  });
 }
 
 /** The answer, or the refusal: a check goes on without what it may not see. */

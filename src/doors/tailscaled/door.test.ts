@@ -212,7 +212,7 @@ describe('the door `tailscaled` (DESIGN section 5)', () => {
   });
 
   test('a daemon that is away, slow or answers nonsense is no identity, and is asked again', async (t) => {
-    const { daemon, door } = await setUp(t, { timeoutMs: 100 });
+    const { daemon, door } = await setUp(t, { timeoutMs: 1_000 });
     daemon.peers.set('100.64.0.9', alice());
     for (const broken of [
       { status: 500, body: 'x' },
