@@ -26,7 +26,14 @@ const OF_USERS = [
   'Playground',
   'Settings',
 ];
-const OF_OVERSEERS = [...OF_USERS.slice(0, -1), 'Policy', 'Providers and keys', 'Audit', 'Settings'];
+const OF_OVERSEERS = [
+  ...OF_USERS.slice(0, -1),
+  'Policy',
+  'Providers and keys',
+  'Devices',
+  'Audit',
+  'Settings',
+];
 const PLACES: Readonly<Record<ViewerRole, readonly string[]>> = {
   nobody: ['Home', 'Approvals', 'Settings'],
   user: OF_USERS,

@@ -4,9 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { launchChromium, waitUntil, type WatchedPage } from './browser.ts';
 import { checkPage, type ConsoleScene, openConsole, screenshot, startConsoleScene } from './console-scene.ts';
+import { type Scrolling, scrollThrough, timeToSee } from './page-timing.ts';
 
 const TURNS = 300;
 const LAST_BODY_BYTES = 400_000;
@@ -15,7 +16,9 @@ const AT_ONCE = 16;
 /** The issue's budget, from the start of the navigation to the first turn or row painted. */
 const FIRST_VIEW_MAX_MS = 1_000;
 /** Above this a hand that scrolls feels it. */
-const LONG_TASK_MAX_MS = 500;
+const LONG_TASK_MAX_MS = 200;
+/** A processor of half the speed: what holds on it holds with a margin. */
+const SLOWER = 2;
 
 let browser: Browser;
 before(async () => {
@@ -67,58 +70,23 @@ async function recorded(scene: ConsoleScene, count: number): Promise<void> {
   });
 }
 
-/** Milliseconds from the start of a full navigation until an element has this text and a frame has shown it. */
-async function timeToSee(page: Page, url: string, selector: string, text: string): Promise<number> {
-  await page.goto(url, { waitUntil: 'commit' });
-  return page.evaluate(
-    async ([where = '', wanted = '']) => {
-      const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-      while (document.querySelector(where)?.textContent.includes(wanted) !== true) {
-        if (performance.now() > 15_000) return Infinity;
-        await frame();
-      }
-      await frame();
-      return performance.now();
-    },
-    [selector, text],
-  );
-}
-
-interface Scrolling {
-  /** Milliseconds of the longest task of the page's thread. */
-  readonly longestTask: number;
-  /** Share of frames that came later than 50 ms after the one before. */
-  readonly lateFrames: number;
-  /** Most turns that stood in the document at once. */
-  readonly drawn: number;
-  readonly frames: number;
-}
-
-/** Scrolls through the whole list, one step a frame. */
-function scrollThrough(page: Page): Promise<Scrolling> {
-  return page.evaluate(async () => {
-    const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-    let longestTask = 0;
-    const observer = new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) longestTask = Math.max(longestTask, duration);
-    });
-    observer.observe({ type: 'longtask' });
-    let [frames, late, drawn] = [0, 0, 0];
-    let before = performance.now();
-    const scroller = document.querySelector('.virtual-list') ?? document.documentElement;
-    const isAtEnd = () => scroller.scrollTop + scroller.clientHeight >= scroller.scrollHeight - 2;
-    while (!isAtEnd() && frames < 5_000) {
-      scroller.scrollBy({ top: 400, behavior: 'instant' });
-      await frame();
-      const now = performance.now();
-      frames += 1;
-      if (now - before > 50) late += 1;
-      before = now;
-      drawn = Math.max(drawn, document.querySelectorAll('article').length);
-    }
-    observer.disconnect();
-    return { longestTask, lateFrames: late / frames, drawn, frames };
-  });
+/**
+ * Scrolls through the session on a slowed processor. A long task that is the page's own comes back
+ * with every load; one that the machine's other work made does not, so the best of three counts.
+ */
+async function smoothest(t: TestContext, { page, devtools }: WatchedPage, url: string): Promise<Scrolling> {
+  let best: Scrolling | null = null;
+  for (let round = 0; round < 3 && (best === null || best.longestTask >= LONG_TASK_MAX_MS); round += 1) {
+    await page.goto(url);
+    await page.getByText(`${TURNS} turns`, { exact: true }).waitFor();
+    await devtools.send('Emulation.setCPUThrottlingRate', { rate: SLOWER });
+    const scrolled = await scrollThrough(browser, page);
+    await devtools.send('Emulation.setCPUThrottlingRate', { rate: 1 });
+    t.diagnostic(JSON.stringify(scrolled));
+    if (best === null || scrolled.longestTask < best.longestTask) best = scrolled;
+  }
+  assert.ok(best !== null);
+  return best;
 }
 
 describe('a session of 300 turns whose requests reach 400 KB', () => {
@@ -133,9 +101,7 @@ describe('a session of 300 turns whose requests reach 400 KB', () => {
     const first = await timeToSee(page, url, 'article .turn-body', 'Step 1:');
     t.diagnostic(`first turn after ${Math.round(first)} ms`);
     assert.ok(first < FIRST_VIEW_MAX_MS, `the first turn was there after ${first} ms`);
-    await page.getByText(`${TURNS} turns`, { exact: true }).waitFor();
-    const scrolled = await scrollThrough(page);
-    t.diagnostic(JSON.stringify(scrolled));
+    const scrolled = await smoothest(t, watched, url);
     await page.getByText(`Step ${TURNS}:`).first().waitFor();
     assert.ok(scrolled.frames > 50, `only ${scrolled.frames} frames`);
     assert.ok(scrolled.longestTask < LONG_TASK_MAX_MS, `a task took ${scrolled.longestTask} ms`);

@@ -123,9 +123,11 @@ for (const how of ['fault', 'offline'] as const)
         const again = main.getByRole('button', { name: 'Try again' }).first();
         const shown = main.getByText(shows, { exact: true }).first();
         // What listens to news may have asked again by itself.
-        await again.or(shown).first().waitFor();
-        if (await again.isVisible()) await again.click();
-        await shown.waitFor();
+        await waitUntil(async () => {
+          if (await shown.isVisible()) return true;
+          await again.click({ timeout: 1_000 }).catch(() => undefined);
+          return false;
+        });
       });
   });
 

@@ -35,6 +35,10 @@ export interface ConsoleSceneOptions {
   readonly members?: readonly string[];
   /** The document is saved through the API, so that it can be changed there; else a file owns it. */
   readonly isStored?: boolean;
+  /** Further settings of the operator, such as `POSTERN_NODE`. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Writes what the state folder holds before the server opens it. */
+  readonly fill?: (stateDir: string) => Promise<void>;
   /** The fake upstream's calls and such. */
   readonly upstream?: Parameters<typeof startFakeUpstream>[0];
 }
@@ -77,7 +81,8 @@ export async function startConsoleScene(options: ConsoleSceneOptions = {}): Prom
   });
   const scene = await startBrowserScene({
     ...(options.isStored === true ? {} : { document }),
-    env: { ...PROVIDER_ENV, POSTERN_ADMIN_TOKEN: ADMIN_TOKEN },
+    env: { ...PROVIDER_ENV, POSTERN_ADMIN_TOKEN: ADMIN_TOKEN, ...options.env },
+    ...(options.fill === undefined ? {} : { fill: options.fill }),
   });
   const call = async (
     method: string,
@@ -100,7 +105,11 @@ export async function startConsoleScene(options: ConsoleSceneOptions = {}): Prom
     const saved = await call('PUT', '/api/v1/config', { text }, { ...operator, ...match });
     assert.equal(saved.status, 200, saved.text);
   };
-  if (options.isStored === true) await saveDocument(storedText(document));
+  if (options.isStored === true)
+    await saveDocument(storedText(document)).catch(async (error: unknown) => {
+      await stopBoth(scene, upstream)();
+      throw error;
+    });
   return Object.assign(scene, {
     upstream,
     saveDocument,
@@ -217,11 +226,41 @@ export async function checkPage(
   }
   await page.emulateMedia({ colorScheme: null, reducedMotion: null });
   await page.setViewportSize(before);
+  checkFaults(watched, isBroken);
+}
+
+/** Nothing went wrong so far, but for the browser's own lines about answers that were made to fail. */
+export function checkFaults({ faults }: WatchedPage, isBroken = false): void {
   const expected = (fault: string): boolean => isBroken && fault.includes('Failed to load resource');
   assert.deepEqual(
-    watched.faults.filter((fault) => !expected(fault)),
+    faults.filter((fault) => !expected(fault)),
     [],
   );
+}
+
+/**
+ * As `checkPage` for suites of many pages: once on a desktop in light and once on a phone in dark.
+ * With `isBroken` the browser's own lines about answers that failed are expected.
+ */
+export async function checkBriefly(
+  watched: WatchedPage,
+  { isBroken = false }: { readonly isBroken?: boolean } = {},
+): Promise<void> {
+  const { page } = watched;
+  const before = page.viewportSize() ?? DESKTOP;
+  for (const [size, colorScheme] of [
+    [DESKTOP, 'light'],
+    [PHONE, 'dark'],
+  ] as const) {
+    await page.setViewportSize(size);
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await painted(page, colorScheme);
+    assert.equal(await overflow(page), 0, `${size.width} px: wider than the window`);
+    assert.deepEqual(await findings(page, ['serious', 'critical']), [], `${size.width} px ${colorScheme}`);
+  }
+  await page.emulateMedia({ colorScheme: null, reducedMotion: null });
+  await page.setViewportSize(before);
+  checkFaults(watched, isBroken);
 }
 
 /** Waits until the page is drawn as it was told: the scheme arrives later than the call returns. */

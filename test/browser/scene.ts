@@ -24,6 +24,8 @@ export interface BrowserSceneOptions {
   /** The gateway document; without one the person who runs the tests may use the test model, and nobody administers. */
   readonly document?: object;
   readonly env?: Readonly<Record<string, string>>;
+  /** Writes what the state folder holds before the server opens it. */
+  readonly fill?: (stateDir: string) => Promise<void>;
 }
 
 export async function startBrowserScene(options: BrowserSceneOptions = {}): Promise<BrowserScene> {
@@ -32,6 +34,7 @@ export async function startBrowserScene(options: BrowserSceneOptions = {}): Prom
   const stateDir = mkdtempSync(join(tmpdir(), 'postern-browser-'));
   const documentFile = join(stateDir, 'gateway.hujson');
   if (document !== undefined) writeFileSync(documentFile, JSON.stringify(document));
+  await options.fill?.(stateDir);
   let aheadMs = 0;
   const clock: Clock = { now: () => Date.now() + aheadMs, monotonicMs: () => performance.now() };
   const announced: string[] = [];

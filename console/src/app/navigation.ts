@@ -8,6 +8,7 @@ import {
   List,
   type LucideIcon,
   MessagesSquare,
+  MonitorSmartphone,
   ScrollText,
   Settings,
   ShieldCheck,
@@ -41,6 +42,7 @@ export const PLACES: readonly Place[] = [
   { to: '/playground', label: 'Playground', icon: SquareTerminal, key: 'p', isFor: users },
   { to: '/policy', label: 'Policy', icon: ShieldCheck, key: 'o', isFor: overseers },
   { to: '/providers', label: 'Providers and keys', icon: KeyRound, key: 'k', isFor: overseers },
+  { to: '/devices', label: 'Devices', icon: MonitorSmartphone, key: 'v', isFor: overseers },
   { to: '/audit', label: 'Audit', icon: ScrollText, key: 'd', isFor: overseers },
   { to: '/settings', label: 'Settings', icon: Settings, key: 't', isFor: anybody },
 ];

@@ -4,7 +4,7 @@
  */
 import { createBrowserRouter, type RouteObject } from 'react-router';
 import { HomePage } from '../pages/home/home-page.tsx';
-import { FailedPage, UnknownPage } from './failed-page.tsx';
+import { FailedPage, standInFor, UnknownPage } from './failed-page.tsx';
 import { Frame } from './frame.tsx';
 
 const page = (
@@ -12,7 +12,7 @@ const page = (
   load: () => Promise<{ readonly Component: () => React.ReactNode }>,
 ): RouteObject => ({
   path,
-  lazy: load,
+  lazy: () => load().catch(standInFor),
   ErrorBoundary: FailedPage,
 });
 
@@ -41,6 +41,9 @@ const PAGES: readonly RouteObject[] = [
   page('policy', async () => ({ Component: (await import('../pages/policy/policy-page.tsx')).PolicyPage })),
   page('providers', async () => ({
     Component: (await import('../pages/providers/providers-page.tsx')).ProvidersPage,
+  })),
+  page('devices', async () => ({
+    Component: (await import('../pages/devices/devices-page.tsx')).DevicesPage,
   })),
   page('audit', async () => ({ Component: (await import('../pages/audit/audit-page.tsx')).AuditPage })),
   page('playground', async () => ({

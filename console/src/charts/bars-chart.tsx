@@ -1,9 +1,6 @@
 /** The drawing of `Bars`; hidden from screen readers, which have the table. */
 import { Bar, BarChart, ResponsiveContainer, Tooltip, XAxis, YAxis } from 'recharts';
-import { type BarsProps, seriesColour } from './shapes.ts';
-
-/** Letters of a name that stand beside its bar. */
-const LABEL_MAX = 24;
+import { type BarsProps, seriesColour, shortened } from './shapes.ts';
 
 export function BarsChart({ bars, format }: BarsProps) {
   return (
@@ -42,8 +39,4 @@ export function BarsChart({ bars, format }: BarsProps) {
       </BarChart>
     </ResponsiveContainer>
   );
-}
-
-function shortened(label: string): string {
-  return label.length > LABEL_MAX ? `${label.slice(0, LABEL_MAX - 1)}…` : label;
 }

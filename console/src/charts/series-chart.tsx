@@ -1,6 +1,6 @@
 /** The drawing of `StackedTimeSeries`; hidden from screen readers, which have the table. */
 import { Bar, BarChart, CartesianGrid, Legend, ResponsiveContainer, Tooltip, XAxis, YAxis } from 'recharts';
-import { seriesColour, type SeriesPoint, type SeriesProps } from './shapes.ts';
+import { seriesColour, shortened, type SeriesPoint, type SeriesProps } from './shapes.ts';
 
 export function SeriesChart({ series, points, format, timeLabel }: SeriesProps) {
   return (
@@ -40,7 +40,7 @@ export function SeriesChart({ series, points, format, timeLabel }: SeriesProps) 
             key={id}
             // A function, for a name in text would be read as a path.
             dataKey={(point: SeriesPoint) => point.values[id] ?? 0}
-            name={label}
+            name={shortened(label)}
             stackId="all"
             fill={seriesColour(index)}
             isAnimationActive={false}

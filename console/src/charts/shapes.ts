@@ -32,3 +32,10 @@ export interface BarsProps {
 export function seriesColour(index: number): string {
   return `var(--series-${(index % 8) + 1})`;
 }
+
+/** Letters of a name that stand in a drawing; the table has all. */
+const NAME_MAX = 24;
+
+export function shortened(name: string): string {
+  return name.length > NAME_MAX ? `${name.slice(0, NAME_MAX - 1)}…` : name;
+}

@@ -4,7 +4,7 @@
  */
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, use, useCallback, useMemo, useRef, useState } from 'react';
-import { isProblem } from '../api/problem.ts';
+import { ApiProblem, isProblem } from '../api/problem.ts';
 import { useMe } from '../access.ts';
 import { PresenceDialog } from './presence-dialog.tsx';
 
@@ -23,6 +23,13 @@ export function usePresence(): PresenceDesk {
   if (inPerson === null) throw new Error('usePresence outside of the frame');
   const until = useMe().presence_until;
   return useMemo(() => ({ inPerson, until }), [inPerson, until]);
+}
+
+/** The refusal in words for who closed the dialog: the server's are for programs. */
+function notShown(refusal: ApiProblem): ApiProblem {
+  const { status, code, title, requestId, presenceUrl, members } = refusal;
+  const detail = 'nothing was done: this needs you in person';
+  return new ApiProblem({ status, code, title, detail, requestId, presenceUrl, members });
 }
 
 export function PresenceProvider({ children }: { readonly children: ReactNode }) {
@@ -46,7 +53,7 @@ export function PresenceProvider({ children }: { readonly children: ReactNode })
         waiting.current.push(resolve);
         setAsking(true);
       });
-      if (!isPresent) throw error;
+      if (!isPresent) throw notShown(error);
     }
     return action();
   }, []);

@@ -7,7 +7,7 @@ import { ChevronLeft, ChevronRight } from 'lucide-react';
 import { type KeyboardEvent, type ReactNode, useRef } from 'react';
 import { Link } from 'react-router';
 import { Button } from './buttons.tsx';
-import { EmptyState, ErrorState, Skeleton } from './states.tsx';
+import { EmptyState, ErrorState, Skeleton, StaleNotice, useShownError } from './states.tsx';
 
 export interface Column<Row> {
   readonly id: string;
@@ -41,53 +41,66 @@ export interface DataTableProps<Row> {
 export function DataTable<Row>(props: DataTableProps<Row>) {
   const { label, columns, rows, rowId, rowHref, error, retry, empty, isStale = false } = props;
   const body = useRef<HTMLTableSectionElement>(null);
-  if (rows === undefined && error !== null && error !== undefined)
+  const failure = useShownError(error, rows !== undefined);
+  const again = retry === undefined ? {} : { retry };
+  if (rows === undefined && failure !== null)
     return (
       <ErrorState
-        error={error}
+        error={failure}
         what={`${label} could not be loaded`}
-        {...(retry === undefined ? {} : { retry })}
+        isRetrying={failure !== error}
+        {...again}
       />
     );
   if (rows === undefined) return <Skeleton lines={8} label={`Loading ${label}`} />;
-  if (rows.length === 0) return empty ?? <EmptyState title="Nothing here" />;
+  const notice = <StaleNotice error={failure} {...again} />;
+  if (rows.length === 0)
+    return (
+      <>
+        {notice}
+        {empty ?? <EmptyState title="Nothing here" />}
+      </>
+    );
   return (
-    <div className={isStale ? 'table-scroll stale' : 'table-scroll'} aria-busy={isStale}>
-      <table className="data-table" role="table" aria-label={label}>
-        <thead role="rowgroup">
-          <tr role="row">
-            {columns.map((column) => (
-              <th key={column.id} role="columnheader" scope="col" className={classOf(column)}>
-                {column.head}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- arrows move between the links within */}
-        <tbody ref={body} role="rowgroup" onKeyDown={(event) => moveFocus(event, body.current)}>
-          {rows.map((row) => (
-            <tr key={rowId(row)} role="row" className={props.rowClass?.(row)}>
-              {columns.map((column, index) => (
-                <td
-                  key={column.id}
-                  role="cell"
-                  className={classOf(column)}
-                  data-label={headText(column.head)}
-                >
-                  {index === 0 && rowHref !== undefined ? (
-                    <Link className="row-link" to={rowHref(row)}>
-                      {column.cell(row)}
-                    </Link>
-                  ) : (
-                    column.cell(row)
-                  )}
-                </td>
+    <>
+      {notice}
+      <div className={isStale ? 'table-scroll stale' : 'table-scroll'} aria-busy={isStale}>
+        <table className="data-table" role="table" aria-label={label}>
+          <thead role="rowgroup">
+            <tr role="row">
+              {columns.map((column) => (
+                <th key={column.id} role="columnheader" scope="col" className={classOf(column)}>
+                  {column.head}
+                </th>
               ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </thead>
+          {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- arrows move between the links within */}
+          <tbody ref={body} role="rowgroup" onKeyDown={(event) => moveFocus(event, body.current)}>
+            {rows.map((row) => (
+              <tr key={rowId(row)} role="row" className={props.rowClass?.(row)}>
+                {columns.map((column, index) => (
+                  <td
+                    key={column.id}
+                    role="cell"
+                    className={classOf(column)}
+                    data-label={headText(column.head)}
+                  >
+                    {index === 0 && rowHref !== undefined ? (
+                      <Link className="row-link" to={rowHref(row)}>
+                        {column.cell(row)}
+                      </Link>
+                    ) : (
+                      column.cell(row)
+                    )}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </>
   );
 }
 

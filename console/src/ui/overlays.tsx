@@ -22,9 +22,16 @@ export function Dialog({
   children,
   footer,
   wide = false,
-}: OverlayProps & { readonly footer?: ReactNode; readonly wide?: boolean }) {
+  isDismissable = true,
+}: OverlayProps & {
+  readonly footer?: ReactNode;
+  readonly wide?: boolean;
+  /** False for what is shown once: only its buttons close it, no press beside it and no Escape. */
+  readonly isDismissable?: boolean;
+}) {
+  const kind = wide ? 'dialog wide' : 'dialog';
   return (
-    <Overlay isOpen={isOpen} onClose={onClose} kind={wide ? 'dialog wide' : 'dialog'} title={title}>
+    <Overlay isOpen={isOpen} onClose={onClose} kind={kind} title={title} isDismissable={isDismissable}>
       <div className="dialog-body">{children}</div>
       {footer !== undefined && <footer className="dialog-footer">{footer}</footer>}
     </Overlay>
@@ -40,12 +47,20 @@ export function Drawer({ title, isOpen, onClose, children }: OverlayProps) {
   );
 }
 
-function Overlay({ isOpen, onClose, kind, title, children }: OverlayProps & { readonly kind: string }) {
+function Overlay({
+  isOpen,
+  onClose,
+  kind,
+  title,
+  isDismissable = true,
+  children,
+}: OverlayProps & { readonly kind: string; readonly isDismissable?: boolean }) {
   return (
     <ModalOverlay
       className={`overlay over-${kind}`}
       isOpen={isOpen}
-      isDismissable
+      isDismissable={isDismissable}
+      isKeyboardDismissDisabled={!isDismissable}
       onOpenChange={(open) => {
         if (!open) onClose();
       }}

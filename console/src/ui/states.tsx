@@ -1,7 +1,7 @@
 /** What a page shows when it has nothing, waits, or failed; and small marks of state. */
 import { CircleAlert, Inbox, type LucideIcon } from 'lucide-react';
-import type { ReactNode } from 'react';
-import { ApiProblem, messageOf } from '../api/problem.ts';
+import { type ReactNode, useState } from 'react';
+import { ApiProblem, isProblem, messageOf } from '../api/problem.ts';
 import { Button } from './buttons.tsx';
 
 /** Nothing yet: says what would be here and what to do so that it is. */
@@ -31,11 +31,14 @@ export function ErrorState({
   error,
   what,
   retry,
+  isRetrying = false,
 }: {
   readonly error: unknown;
   /** What could not be done: `The sessions could not be loaded`. */
   readonly what: string;
   readonly retry?: () => void;
+  /** It is being tried again; what failed before stays to be read. */
+  readonly isRetrying?: boolean;
 }) {
   return (
     <div className="error-state" role="alert">
@@ -45,7 +48,7 @@ export function ErrorState({
         <p>{messageOf(error)}</p>
         <p className="soft">{adviceOf(error)}</p>
         {retry !== undefined && (
-          <Button small onPress={retry}>
+          <Button small busy={isRetrying} onPress={retry}>
             Try again
           </Button>
         )}
@@ -54,9 +57,36 @@ export function ErrorState({
   );
 }
 
+/** Above what is shown of before: it could not be brought up to date. What the offline banner says is not said twice. */
+export function StaleNotice({ error, retry }: { readonly error: unknown; readonly retry?: () => void }) {
+  if (error === null || error === undefined || isProblem(error, 'unreachable')) return null;
+  return (
+    <div className="notice warn stale-notice" role="status">
+      <p>
+        <strong>This may be old: it could not be brought up to date.</strong> {messageOf(error)}{' '}
+        {adviceOf(error)}
+      </p>
+      {retry !== undefined && (
+        <Button small onPress={retry}>
+          Try again
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** The failure that is to be shown: the present one, or, while it is tried again without an answer yet, the last one. */
+export function useShownError(error: unknown, isAnswered: boolean): unknown {
+  const [kept, setKept] = useState<unknown>(null);
+  const next = error ?? (isAnswered ? null : kept);
+  if (next !== kept) setKept(next);
+  return next;
+}
+
 function adviceOf(error: unknown): string {
   if (!(error instanceof ApiProblem)) return 'Load the page again; if it stays, tell the operator.';
   if (error.status === 0) return 'What you saw before is kept; it goes on by itself when the server is back.';
+  if (error.code === 'presence_required') return 'Try again, and use your passkey or a code.';
   if (error.code === 'role_missing' || error.code === 'not_yours')
     return 'An admin can grant you the role for this.';
   if (error.status === 404) return 'It may have been removed, or it is not yours to see.';
@@ -100,9 +130,18 @@ export function Loaded<Data>({
   readonly lines?: number;
   readonly children: (data: Data) => ReactNode;
 }) {
-  if (query.data !== undefined) return children(query.data);
-  if (query.error !== null && query.error !== undefined)
-    return <ErrorState error={query.error} what={what} retry={() => void query.refetch()} />;
+  const { data, error } = query;
+  const shown = useShownError(error, data !== undefined);
+  const retry = (): void => void query.refetch();
+  if (data !== undefined)
+    return (
+      <>
+        <StaleNotice error={shown} retry={retry} />
+        {children(data)}
+      </>
+    );
+  if (shown !== null)
+    return <ErrorState error={shown} what={what} retry={retry} isRetrying={error !== shown} />;
   return <Skeleton {...(lines === undefined ? {} : { lines })} />;
 }
 

@@ -1,6 +1,16 @@
 /** Short messages at the edge, read out by screen readers: what was done, and what failed. */
 import { X } from 'lucide-react';
-import { createContext, type ReactNode, use, useCallback, useMemo, useRef, useState } from 'react';
+import {
+  createContext,
+  type ReactNode,
+  type RefObject,
+  use,
+  useCallback,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from 'react';
 import { messageOf } from '../api/problem.ts';
 
 /** 6 s for what went well; what failed stays until it is closed. */
@@ -31,6 +41,8 @@ export function useToasts(): Toasts {
 
 export function ToastProvider({ children }: { readonly children: ReactNode }) {
   const [shown, setShown] = useState<readonly Toast[]>([]);
+  const box = useRef<HTMLDivElement>(null);
+  useRoom(box);
   const next = useRef(0);
   const remove = useCallback((id: number) => setShown((all) => all.filter((toast) => toast.id !== id)), []);
   const toasts = useMemo<Toasts>(() => {
@@ -49,12 +61,27 @@ export function ToastProvider({ children }: { readonly children: ReactNode }) {
   return (
     <ToastContext value={toasts}>
       {children}
-      <div className="toasts">
+      <div ref={box} className="toasts">
         <Region label="Messages" toasts={shown.filter(({ isBad }) => !isBad)} remove={remove} role="status" />
         <Region label="Failures" toasts={shown.filter(({ isBad }) => isBad)} remove={remove} role="alert" />
       </div>
     </ToastContext>
   );
+}
+
+/** Tells the styles how high the messages stand (`--toasts`), so that pages and dialogs leave room for them. */
+function useRoom(box: RefObject<HTMLDivElement | null>): void {
+  useEffect(() => {
+    const { style } = document.documentElement;
+    const observer = new ResizeObserver(([entry]) =>
+      style.setProperty('--toasts', `${Math.ceil(entry?.contentRect.height ?? 0)}px`),
+    );
+    if (box.current !== null) observer.observe(box.current);
+    return () => {
+      observer.disconnect();
+      style.removeProperty('--toasts');
+    };
+  }, [box]);
 }
 
 function Region({

@@ -11,6 +11,7 @@ import { pendingApprovalsQuery } from '../../api/queries.ts';
 import { Relative, Time } from '../../format/index.ts';
 import { useAction } from '../../presence/index.ts';
 import { Button, Card, Facts, LinkButton, Loaded, Mono, Notice, Page, StateBadge } from '../../ui/index.ts';
+import { useDue } from '../../use-soon.ts';
 import { flagParam, useUrlState } from '../../url-state.ts';
 import { approvalQuery, readInPerson, withdrawApproval } from './approval-queries.ts';
 import { type ApprovalDetail, KIND_NAMES, stateText, titleOf, visible } from './approval-texts.ts';
@@ -36,6 +37,7 @@ export function ApprovalPage() {
     if (event.data['state'] !== data.state || event.data['votes'] !== data.votes.length)
       void approval.refetch();
   });
+  useLapse(approval.data);
   return (
     <Page
       title={approval.data === undefined ? 'Approval' : titleOf(approval.data)}
@@ -46,6 +48,32 @@ export function ApprovalPage() {
       </Loaded>
     </Page>
   );
+}
+
+/** Shows a question as expired as soon as it is, by the server's clock. */
+function useLapse(detail: ApprovalDetail | undefined): void {
+  const queries = useQueryClient();
+  const { principal } = useMe();
+  const { queryKey } = approvalQuery(detail?.id ?? '');
+  useDue(detail?.state === 'pending' ? [detail.expires_at] : [], () => {
+    if (detail === undefined) return;
+    if (detail.content !== 'shown' || detail.principal === principal) {
+      void queries.invalidateQueries({ queryKey });
+      return;
+    }
+    // Reading the words of others once more would be recorded; the list tells as well that it waits no more.
+    queries.fetchQuery({ ...pendingApprovalsQuery('to_decide'), staleTime: 0 }).then(
+      ({ items, next_cursor: more }) => {
+        if (more === null && !items.some(({ id }) => id === detail.id))
+          queries.setQueryData(queryKey, {
+            ...detail,
+            state: 'expired' as const,
+            decided_at: detail.expires_at,
+          });
+      },
+      () => undefined,
+    );
+  });
 }
 
 function Opened({ detail }: { readonly detail: ApprovalDetail }) {

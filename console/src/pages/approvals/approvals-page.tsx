@@ -19,6 +19,7 @@ import {
   TextField,
   Toolbar,
 } from '../../ui/index.ts';
+import { useDue } from '../../use-soon.ts';
 import { choiceParam, optionalChoiceParam, rangeParam, textParam, useUrlState } from '../../url-state.ts';
 import { ApprovalCard } from './approval-card.tsx';
 import { approvalsQuery } from './approval-queries.ts';
@@ -43,6 +44,9 @@ export function ApprovalsPage() {
   const waiting = useQuery(pendingApprovalsQuery('to_decide'));
   const liveness = useLiveState();
   useLive(['gap', 'approval.requested', 'approval.decided', 'approval.expired'], () => {
+    void queries.invalidateQueries({ queryKey: ['approvals'] });
+  });
+  useDue(waiting.data?.items.map(({ expires_at: at }) => at) ?? [], () => {
     void queries.invalidateQueries({ queryKey: ['approvals'] });
   });
   const count = waiting.data?.items.length ?? 0;

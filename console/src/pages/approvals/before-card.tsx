@@ -4,7 +4,7 @@ import { Link } from 'react-router';
 import { useAccess } from '../../access.ts';
 import { api, dataOf } from '../../api/client.ts';
 import { Relative } from '../../format/index.ts';
-import { Card, StateBadge } from '../../ui/index.ts';
+import { Card, ErrorState, Skeleton, StateBadge } from '../../ui/index.ts';
 import { approvalsQuery } from './approval-queries.ts';
 import { type Approval, visible } from './approval-texts.ts';
 
@@ -24,6 +24,10 @@ export function BeforeCard({ approval, isOwn }: { readonly approval: Approval; r
   });
   const questions = (asked.data?.items ?? []).filter((other) => other.id !== id).slice(0, SHOWN);
   const requests = calls.data?.items ?? [];
+  const asks = sees ? [asked, calls] : [asked];
+  // An approver must not take for nothing what only did not come.
+  const failed = asks.find(({ data, error }) => data === undefined && error !== null);
+  const isComplete = asks.every(({ data }) => data !== undefined);
   return (
     <Card
       title="Before"
@@ -37,7 +41,17 @@ export function BeforeCard({ approval, isOwn }: { readonly approval: Approval; r
         )
       }
     >
-      {questions.length + requests.length === 0 ? (
+      {failed !== undefined ? (
+        <ErrorState
+          error={failed.error}
+          what="What was before could not be loaded"
+          retry={() => {
+            for (const ask of asks) void ask.refetch();
+          }}
+        />
+      ) : !isComplete ? (
+        <Skeleton lines={3} label="Loading what was before" />
+      ) : questions.length + requests.length === 0 ? (
         <p className="soft">
           {sees ? 'Nothing else was asked or called.' : 'Nothing else was asked that you may see.'}
         </p>

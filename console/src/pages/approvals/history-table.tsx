@@ -2,6 +2,7 @@
 import type { ReactNode } from 'react';
 import { Relative, Time } from '../../format/index.ts';
 import { type Column, DataTable, StateBadge } from '../../ui/index.ts';
+import { useDue } from '../../use-soon.ts';
 import { type Approval, KIND_NAMES, visible } from './approval-texts.ts';
 
 const COLUMNS: readonly Column<Approval>[] = [
@@ -70,6 +71,11 @@ export function HistoryTable({
   };
   readonly empty: ReactNode;
 }) {
+  const waiting = list.data?.items.filter(({ state }) => state === 'pending') ?? [];
+  useDue(
+    waiting.map(({ expires_at: at }) => at),
+    () => void list.refetch(),
+  );
   return (
     <DataTable
       label={label}

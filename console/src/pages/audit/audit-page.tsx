@@ -83,7 +83,7 @@ function Log() {
       lead="Every change, every decision, and every time somebody read what belongs to others."
       actions={<Exports filter={filter} />}
     >
-      <ChainCard />
+      <ChainCard isListThere={list.data !== undefined || list.errorUpdateCount > 0} />
       <Toolbar label="Filters">
         <ActionFilter
           value={state.action}

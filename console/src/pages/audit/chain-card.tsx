@@ -1,14 +1,16 @@
-/** Whether the chain of the log is whole: asked once when the page opens, and again when told to. */
+/** Whether the chain of the log is whole: asked once when the list is there, and again when told to. */
 import { useQuery } from '@tanstack/react-query';
 import { RefreshCw, ShieldAlert, ShieldCheck } from 'lucide-react';
 import { api, dataOf } from '../../api/client.ts';
 import { counted, Relative } from '../../format/index.ts';
 import { Button, ErrorState, Skeleton } from '../../ui/index.ts';
 
-export function ChainCard() {
+export function ChainCard({ isListThere }: { readonly isListThere: boolean }) {
   const chain = useQuery({
     queryKey: ['audit-chain'],
     queryFn: ({ signal }) => dataOf(api.GET('/api/v1/audit/verify', { signal })),
+    // Every entry is read for it: the list comes first.
+    enabled: isListThere,
     staleTime: 60_000,
     refetchOnWindowFocus: false,
   });

@@ -6,7 +6,7 @@ import { useLive } from '../../api/live.ts';
 import { budgetsQuery } from '../../api/queries.ts';
 import { durationOfMs, inUnit, percent, Relative } from '../../format/index.ts';
 import { Card, EmptyState, LinkButton, Loaded, Meter, type Tone } from '../../ui/index.ts';
-import { useSoon } from './use-soon.ts';
+import { useSoon } from '../../use-soon.ts';
 
 /** What is nearest to its end first; the rest is on the page of usage. */
 const SHOWN_MAX = 5;

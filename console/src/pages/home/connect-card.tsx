@@ -9,7 +9,7 @@ import { useLive, useLiveState } from '../../api/live.ts';
 import { connectQuery } from '../../api/queries.ts';
 import { Relative } from '../../format/index.ts';
 import { textParam, useUrlState } from '../../url-state.ts';
-import { Card, CodeBlock, Loaded, Select, StateBadge } from '../../ui/index.ts';
+import { Card, CodeBlock, ErrorState, Loaded, Select, StateBadge } from '../../ui/index.ts';
 
 const LANGUAGES: Readonly<Record<string, string>> = {
   sh: 'In a terminal',
@@ -82,6 +82,14 @@ function Arrived() {
     else if (event.data.principal === principal) setArrived(event.data);
   });
   const request = arrived ?? newest.data?.items[0] ?? null;
+  if (request === null && newest.data === undefined && newest.error !== null)
+    return (
+      <ErrorState
+        error={newest.error}
+        what="Whether a request arrived is not known"
+        retry={() => void newest.refetch()}
+      />
+    );
   return (
     <div className="arrived" role="status">
       {request === null ? (

@@ -7,7 +7,7 @@ import { api, dataOf, type Schema } from '../../api/client.ts';
 import { useLive, useLiveState } from '../../api/live.ts';
 import { Money, Relative, Tokens } from '../../format/index.ts';
 import { Badge, Card, type Column, DataTable, EmptyState, LinkButton } from '../../ui/index.ts';
-import { useSoon } from './use-soon.ts';
+import { useSoon } from '../../use-soon.ts';
 
 const SHOWN_MAX = 5;
 /** 15 min: a person reads what an agent did, then goes on. */

@@ -7,7 +7,7 @@ import { Sparkline } from '../../charts/sparkline.tsx';
 import { counted, Money, money, Tokens } from '../../format/index.ts';
 import { Card, LinkButton, Loaded, Stat, Stats } from '../../ui/index.ts';
 import { viewerZone } from '../../time-range.ts';
-import { useSoon } from './use-soon.ts';
+import { useSoon } from '../../use-soon.ts';
 
 const DAYS = 7;
 

@@ -5,9 +5,11 @@ import type { Schema } from '../../api/client.ts';
 import { pendingApprovalsQuery } from '../../api/queries.ts';
 import { useLive } from '../../api/live.ts';
 import { counted, Relative } from '../../format/index.ts';
-import { Badge, Card, LinkButton } from '../../ui/index.ts';
+import { Badge, Card, ErrorState, LinkButton } from '../../ui/index.ts';
 
 const SHOWN_MAX = 5;
+/** Letters of a name; the approval itself has all. */
+const NAME_MAX = 120;
 
 export function WaitingCard() {
   const toDecide = useQuery(pendingApprovalsQuery('to_decide'));
@@ -19,6 +21,20 @@ export function WaitingCard() {
   });
   const waiting = toDecide.data?.items ?? [];
   const asked = mine.data?.items ?? [];
+  const failed = [toDecide, mine].find(({ data, error }) => data === undefined && error !== null);
+  if (failed !== undefined)
+    return (
+      <Card title="Waiting">
+        <ErrorState
+          error={failed.error}
+          what="What waits for you could not be loaded"
+          retry={() => {
+            void mine.refetch();
+            void toDecide.refetch();
+          }}
+        />
+      </Card>
+    );
   if (waiting.length + asked.length === 0) return null;
   return (
     <Card
@@ -55,11 +71,14 @@ function Waiting({ approval, isMine }: { readonly approval: Schema<'Approval'>; 
     <li>
       <Badge tone={isMine ? 'neutral' : 'warn'}>{isMine ? `your ${KINDS[kind]}` : KINDS[kind]}</Badge>
       <Link to={`/approvals/${encodeURIComponent(id)}`} className="stranger">
-        {subject === '' ? 'A whole request' : subject}
+        {subject === '' ? 'A whole request' : subject.slice(0, NAME_MAX)}
       </Link>
       <span className="soft stranger waiting-preview">{preview}</span>
-      <span className="soft small-text">
-        {isMine ? '' : `${label}${agent === null ? '' : ` (${agent})`} · `}ends <Relative at={expiresAt} />
+      <span className="soft small-text stranger">
+        {isMine
+          ? ''
+          : `${label.slice(0, NAME_MAX)}${agent === null ? '' : ` (${agent.slice(0, NAME_MAX)})`} · `}
+        ends <Relative at={expiresAt} />
       </span>
     </li>
   );

@@ -21,6 +21,7 @@ export interface Draft {
   readonly check: Check | null;
   readonly isChecking: boolean;
   readonly checkError: unknown;
+  readonly checkAgain: () => void;
   readonly setText: (text: string) => void;
   readonly discard: () => void;
   /** Keeps the text, upon the document that is in force now. */
@@ -50,6 +51,7 @@ export function useDraft(current: PolicyDocument): Draft {
     check: check.data?.text === text ? check.data : null,
     isChecking: isAdmin && (settled !== text || check.isPending),
     checkError: settled === text ? check.error : null,
+    checkAgain: () => void check.refetch(),
     setText: (next) => setStarted({ base, text: next }),
     discard: () => setStarted(null),
     rebase: () => setStarted({ base: current, text }),

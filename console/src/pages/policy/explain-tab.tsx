@@ -1,4 +1,4 @@
-/** Why may somebody use a model, or why not; by the document in force. */
+/** Why may somebody use a model, or why not; by the draft, or the document in force. */
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { api, dataOf } from '../../api/client.ts';
@@ -17,6 +17,7 @@ import {
   Skeleton,
   TextField,
 } from '../../ui/index.ts';
+import type { Draft } from './draft.ts';
 
 const WHO = [
   { id: 'me', label: 'Me, as I am now' },
@@ -45,7 +46,7 @@ interface Question {
   readonly input: string;
 }
 
-export function ExplainTab({ isDirty }: { readonly isDirty: boolean }) {
+export function ExplainTab({ draft }: { readonly draft: Draft }) {
   const models = useQuery(modelsQuery());
   const [state, setState] = useUrlState({
     model: textParam(),
@@ -55,7 +56,14 @@ export function ExplainTab({ isDirty }: { readonly isDirty: boolean }) {
     tool: textParam(),
     input: textParam(),
   });
-  const explained = useMutation({ mutationFn: explain });
+  // A draft is judged as it is when the question is asked.
+  const draftText = draft.isDirty ? draft.text : null;
+  const explained = useMutation({
+    mutationFn: async (question: Question) => ({
+      ...(await explain(question, draftText)),
+      ofDraft: draftText !== null,
+    }),
+  });
   const { mutate } = explained;
   const question: Question = {
     model: state.model ?? '',
@@ -75,8 +83,10 @@ export function ExplainTab({ isDirty }: { readonly isDirty: boolean }) {
     <div className="policy-split">
       <Card title="Question">
         <div className="stack">
-          {isDirty && (
-            <Notice>This answers for the document in force. Tests and Simulate judge your draft.</Notice>
+          {draft.isDirty && (
+            <Notice>
+              This answers for your draft, as if it were in force. Discard it to ask about what holds now.
+            </Notice>
           )}
           <ComboBox
             label="Model"
@@ -148,7 +158,8 @@ export function ExplainTab({ isDirty }: { readonly isDirty: boolean }) {
             <p>
               <Badge tone={explained.data.allowed ? 'good' : 'bad'}>
                 {explained.data.allowed ? 'allowed' : 'refused'}
-              </Badge>
+              </Badge>{' '}
+              {explained.data.ofDraft ? 'by your draft' : 'by the document in force'}
             </p>
             <CodeBlock title="Explanation" text={explained.data.text} />
           </div>
@@ -158,7 +169,7 @@ export function ExplainTab({ isDirty }: { readonly isDirty: boolean }) {
   );
 }
 
-function explain(question: Question) {
+function explain(question: Question, draftText: string | null) {
   const list = (text: string): string[] => text.split(/[\s,]+/).filter((part) => part !== '');
   const groups = list(question.groups);
   const subject =
@@ -177,5 +188,8 @@ function explain(question: Question) {
     question.tool === ''
       ? {}
       : { call: { tool: question.tool, ...(question.input === '' ? {} : { arguments: question.input }) } };
-  return dataOf(api.POST('/api/v1/explain', { body: { model: question.model, ...subject, ...call } }));
+  const draft = draftText === null ? {} : { draft: draftText };
+  return dataOf(
+    api.POST('/api/v1/explain', { body: { model: question.model, ...subject, ...call, ...draft } }),
+  );
 }

@@ -1,14 +1,9 @@
 /** Budgets (`quotas`) of the draft. */
 import { useState } from 'react';
-import { Button, Card, DataTable, Dialog, EmptyState, Select, TextField } from '../../ui/index.ts';
-import { type FormPartProps, memberEdits } from './form-edits.ts';
-import { entriesOf, isRecord, itemsOf, textOf } from './hujson.ts';
-
-type Members = Readonly<Record<string, unknown>>;
-interface Row {
-  readonly name: string;
-  readonly members: Members;
-}
+import { type Column, Select, TextField } from '../../ui/index.ts';
+import { entryEdits, type FormPartProps, type Members, type NamedEntry, namedEntries } from './form-edits.ts';
+import { EntryDialog, EntryTable } from './form-frame.tsx';
+import { itemsOf, textOf } from './hujson.ts';
 
 const UNITS = [
   { id: 'usd', label: 'Dollars' },
@@ -25,80 +20,54 @@ const WINDOWS = [
 ] as const;
 
 export function BudgetsForm({ document, isReadOnly, isBusy, apply }: FormPartProps) {
-  const rows = entriesOf(document['quotas']).map(([name, value]): Row => ({
-    name,
-    members: isRecord(value) ? value : {},
-  }));
-  const [edited, setEdited] = useState<Row | null>(null);
+  const rows = namedEntries(document, 'quotas');
+  const [edited, setEdited] = useState<NamedEntry | null>(null);
   const close = (): void => setEdited(null);
   return (
-    <Card
+    <EntryTable
       title="Budgets"
       hint="A budget counts for whom a grant names it."
-      actions={
-        <Button
-          small
-          isDisabled={isReadOnly}
-          onPress={() => setEdited({ name: '', members: { capacity: '$10.00', window: 'day' } })}
-        >
-          Add a budget
-        </Button>
-      }
-      flush
-    >
-      <DataTable
-        label="Budgets"
-        rows={rows}
-        rowId={({ name }) => name}
-        empty={
-          <EmptyState title="No budget yet">
+      add="Add a budget"
+      onAdd={() => setEdited({ name: '', members: { capacity: '$10.00', window: 'day' } })}
+      rows={rows}
+      rowId={({ name }) => name}
+      rowName={({ name }) => name}
+      onEdit={setEdited}
+      isReadOnly={isReadOnly}
+      empty={{
+        title: 'No budget yet',
+        text: (
+          <>
             For example <code>daily:&lt;user&gt;</code>: ten dollars a day for each person.
-          </EmptyState>
-        }
-        columns={[
-          { id: 'name', head: 'Name', priority: 1, cell: ({ name }) => name },
-          { id: 'capacity', head: 'Holds', cell: ({ members }) => capacityOf(members) },
-          { id: 'refill', head: 'Refills', cell: ({ members }) => refillOf(members) },
-          { id: 'parent', head: 'Within', cell: ({ members }) => textOf(members['parent']) },
-          {
-            id: 'edit',
-            head: <span className="visually-hidden">Actions</span>,
-            priority: 1,
-            cell: (row) => (
-              <Button
-                small
-                isDisabled={isReadOnly}
-                onPress={() => setEdited(row)}
-                aria-label={`Edit ${row.name}`}
-              >
-                Edit
-              </Button>
-            ),
-          },
-        ]}
-      />
+          </>
+        ),
+      }}
+      columns={COLUMNS}
+    >
       {edited !== null && (
         <BudgetDialog
           row={edited}
-          isKnown={rows.some(({ name }) => name === edited.name)}
           taken={rows.map(({ name }) => name)}
           isBusy={isBusy}
           onClose={close}
           onRemove={() => apply([{ path: ['quotas', edited.name], remove: true }], close)}
-          onApply={(name, members) => {
-            const isKnown = rows.some((row) => row.name === name);
-            const value = Object.fromEntries(Object.entries(members).filter(([, one]) => one !== undefined));
-            const edits = isKnown
-              ? memberEdits(['quotas', name], edited.members, members)
-              : [{ path: ['quotas', name], value }];
+          onApply={(entry) => {
+            const edits = entryEdits('quotas', edited, entry);
             if (edits.length === 0) close();
             else apply(edits, close);
           }}
         />
       )}
-    </Card>
+    </EntryTable>
   );
 }
+
+const COLUMNS: readonly Column<NamedEntry>[] = [
+  { id: 'name', head: 'Name', priority: 1, cell: ({ name }) => name },
+  { id: 'capacity', head: 'Holds', cell: ({ members }) => capacityOf(members) },
+  { id: 'refill', head: 'Refills', cell: ({ members }) => refillOf(members) },
+  { id: 'parent', head: 'Within', cell: ({ members }) => textOf(members['parent']) },
+];
 
 function capacityOf(members: Members): string {
   const unit = textOf(members['unit']);
@@ -112,22 +81,21 @@ function refillOf(members: Members): string {
 
 function BudgetDialog({
   row,
-  isKnown,
   taken,
   isBusy,
   onClose,
   onRemove,
   onApply,
 }: {
-  readonly row: Row;
-  readonly isKnown: boolean;
+  readonly row: NamedEntry;
   readonly taken: readonly string[];
   readonly isBusy: boolean;
   readonly onClose: () => void;
   readonly onRemove: () => void;
-  readonly onApply: (name: string, members: Members) => void;
+  readonly onApply: (entry: NamedEntry) => void;
 }) {
   const { members } = row;
+  const isNew = row.name === '';
   const [name, setName] = useState(row.name);
   const [unit, setUnit] = useState(textOf(members['unit']) || 'usd');
   const [capacity, setCapacity] = useState(textOf(members['capacity']));
@@ -139,44 +107,38 @@ function BudgetDialog({
       .map((share) => (typeof share === 'number' ? Math.round(share * 100) : ''))
       .join(', '),
   );
-  const isTaken = !isKnown && taken.includes(name);
+  const isTaken = isNew && taken.includes(name);
   const refills = unit !== 'concurrency';
   const done = (): void => {
     const shares = warnAt
       .split(/[\s,%]+/)
       .map(Number)
       .filter((share) => share > 0 && share <= 100);
-    onApply(name, {
-      unit: unit === 'usd' && members['unit'] === undefined ? undefined : unit,
-      capacity: amountOf(capacity, unit),
-      window: window === 'none' || !refills ? undefined : window,
-      rate: window === 'none' && refills && rate !== '' ? rate.trim() : undefined,
-      parent: parent === 'none' ? undefined : parent,
-      warn_at: shares.length === 0 ? undefined : shares.map((share) => share / 100),
+    onApply({
+      name,
+      members: {
+        unit: unit === 'usd' && members['unit'] === undefined ? undefined : unit,
+        capacity: amountOf(capacity, unit),
+        window: window === 'none' || !refills ? undefined : window,
+        rate: window === 'none' && refills && rate !== '' ? rate.trim() : undefined,
+        parent: parent === 'none' ? undefined : parent,
+        warn_at: shares.length === 0 ? undefined : shares.map((share) => share / 100),
+      },
     });
   };
   const isComplete =
     name !== '' && !isTaken && capacity !== '' && (window !== 'none' || !refills || rate !== '');
   return (
-    <Dialog
-      title={isKnown ? `Budget ${row.name}` : 'Add a budget'}
-      isOpen
+    <EntryDialog
+      title={isNew ? 'Add a budget' : `Budget ${row.name}`}
+      isNew={isNew}
+      isComplete={isComplete}
+      isBusy={isBusy}
       onClose={onClose}
-      footer={
-        <>
-          {isKnown && (
-            <Button kind="danger" busy={isBusy} onPress={onRemove}>
-              Remove
-            </Button>
-          )}
-          <Button onPress={onClose}>Cancel</Button>
-          <Button kind="primary" busy={isBusy} isDisabled={!isComplete} onPress={done}>
-            Change the draft
-          </Button>
-        </>
-      }
+      onRemove={onRemove}
+      onDone={done}
     >
-      {!isKnown && (
+      {isNew && (
         <TextField
           label="Name"
           value={name}
@@ -217,7 +179,7 @@ function BudgetDialog({
         onChange={setParent}
       />
       <TextField label="Warn at (percent)" value={warnAt} onChange={setWarnAt} placeholder="80, 95" />
-    </Dialog>
+    </EntryDialog>
   );
 }
 

@@ -1,10 +1,17 @@
 /** Grants of the draft: who may do what. A grant with more than one capability is edited one by one. */
 import { useState } from 'react';
-import { Badge, Button, Card, DataTable, Dialog, EmptyState, Select, TextField } from '../../ui/index.ts';
-import { type Edit, type FormPartProps, memberEdits, wordsOf } from './form-edits.ts';
+import { Badge, type Column, Select, TextField } from '../../ui/index.ts';
+import {
+  definedOf,
+  type Edit,
+  type FormPartProps,
+  memberEdits,
+  type Members,
+  wordsOf,
+} from './form-edits.ts';
+import { EntryDialog, EntryTable } from './form-frame.tsx';
 import { entriesOf, isRecord, itemsOf, textOf, textsOf } from './hujson.ts';
 
-type Members = Readonly<Record<string, unknown>>;
 const CAPABILITY = 'postern.dev/cap/gateway';
 const NAMES = [CAPABILITY, 'tailscale.com/cap/aperture'] as const;
 
@@ -42,47 +49,19 @@ export function GrantsForm({ document, isReadOnly, isBusy, apply }: FormPartProp
   const [edited, setEdited] = useState<Row | null>(null);
   const close = (): void => setEdited(null);
   return (
-    <Card
+    <EntryTable
       title="Grants"
       hint="Who may do what. They add up; what no grant gives is refused."
-      actions={
-        <Button small isDisabled={isReadOnly} onPress={() => setEdited(NEW)}>
-          Add a grant
-        </Button>
-      }
-      flush
+      add="Add a grant"
+      onAdd={() => setEdited(NEW)}
+      rows={rows}
+      rowId={({ id }) => id}
+      rowName={({ src }) => `the grant of ${src.join(', ')}`}
+      onEdit={setEdited}
+      isReadOnly={isReadOnly}
+      empty={{ title: 'No grant yet', text: 'Without one nobody may use a model.' }}
+      columns={COLUMNS}
     >
-      <DataTable
-        label="Grants"
-        rows={rows}
-        rowId={({ id }) => id}
-        empty={<EmptyState title="No grant yet">Without one nobody may use a model.</EmptyState>}
-        columns={[
-          { id: 'src', head: 'Who', priority: 1, cell: ({ src }) => src.join(', ') },
-          {
-            id: 'role',
-            head: 'Role',
-            cell: ({ members }) => <Badge>{textOf(members['role']) || 'none'}</Badge>,
-          },
-          { id: 'models', head: 'Models', cell: ({ members }) => textsOf(members['models']).join(', ') },
-          { id: 'budgets', head: 'Budgets', cell: ({ members }) => bucketsOf(members).join(', ') },
-          {
-            id: 'edit',
-            head: <span className="visually-hidden">Actions</span>,
-            priority: 1,
-            cell: (row) => (
-              <Button
-                small
-                isDisabled={isReadOnly}
-                onPress={() => setEdited(row)}
-                aria-label={`Edit the grant of ${row.src.join(', ')}`}
-              >
-                Edit
-              </Button>
-            ),
-          },
-        ]}
-      />
       {edited !== null && (
         <GrantDialog
           row={edited}
@@ -101,9 +80,20 @@ export function GrantsForm({ document, isReadOnly, isBusy, apply }: FormPartProp
           }}
         />
       )}
-    </Card>
+    </EntryTable>
   );
 }
+
+const COLUMNS: readonly Column<Row>[] = [
+  { id: 'src', head: 'Who', priority: 1, cell: ({ src }) => src.join(', ') },
+  {
+    id: 'role',
+    head: 'Role',
+    cell: ({ members }) => <Badge>{textOf(members['role']) || 'none'}</Badge>,
+  },
+  { id: 'models', head: 'Models', cell: ({ members }) => textsOf(members['models']).join(', ') },
+  { id: 'budgets', head: 'Budgets', cell: ({ members }) => bucketsOf(members).join(', ') },
+];
 
 function rowsOf(document: Members): readonly Row[] {
   return itemsOf(document['grants']).flatMap((grant, index) => {
@@ -132,8 +122,7 @@ function bucketsOf(members: Members): readonly string[] {
 
 function editsOf(row: Row, count: number, src: readonly string[], members: Members): readonly Edit[] {
   if (row.grant === null) {
-    const capability = Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
-    return [{ path: ['grants', count], value: { src, app: { [CAPABILITY]: [capability] } } }];
+    return [{ path: ['grants', count], value: { src, app: { [CAPABILITY]: [definedOf(members)] } } }];
   }
   return [
     ...memberEdits(['grants', row.grant], { src: row.src }, { src }),
@@ -180,23 +169,14 @@ function GrantDialog({
     });
   };
   return (
-    <Dialog
+    <EntryDialog
       title={isNew ? 'Add a grant' : 'Edit the grant'}
-      isOpen
+      isNew={isNew}
+      isComplete={wordsOf(src).length > 0}
+      isBusy={isBusy}
       onClose={onClose}
-      footer={
-        <>
-          {!isNew && (
-            <Button kind="danger" busy={isBusy} onPress={onRemove}>
-              Remove
-            </Button>
-          )}
-          <Button onPress={onClose}>Cancel</Button>
-          <Button kind="primary" busy={isBusy} isDisabled={wordsOf(src).length === 0} onPress={done}>
-            Change the draft
-          </Button>
-        </>
-      }
+      onRemove={onRemove}
+      onDone={done}
     >
       <TextField
         label="Who"
@@ -234,7 +214,7 @@ function GrantDialog({
         hint={buckets.length === 0 ? 'There is none yet; add one below.' : `Of: ${buckets.join(', ')}`}
       />
       <Select label="What is kept" options={CAPTURES} value={capture} onChange={setCapture} />
-    </Dialog>
+    </EntryDialog>
   );
 }
 

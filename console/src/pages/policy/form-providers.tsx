@@ -1,24 +1,16 @@
 /** Providers of the draft. */
 import { useState } from 'react';
+import { Badge, Checkbox, type Column, Select, TextField } from '../../ui/index.ts';
 import {
-  Badge,
-  Button,
-  Card,
-  Checkbox,
-  DataTable,
-  Dialog,
-  EmptyState,
-  Select,
-  TextField,
-} from '../../ui/index.ts';
-import { type FormPartProps, memberEdits, wordsOf } from './form-edits.ts';
+  entryEdits,
+  type FormPartProps,
+  type Members,
+  type NamedEntry,
+  namedEntries,
+  wordsOf,
+} from './form-edits.ts';
+import { EntryDialog, EntryTable } from './form-frame.tsx';
 import { entriesOf, isRecord, textOf, textsOf } from './hujson.ts';
-
-type Members = Readonly<Record<string, unknown>>;
-interface Row {
-  readonly name: string;
-  readonly members: Members;
-}
 
 const FORMATS = [
   { id: 'openai_chat', label: 'OpenAI Chat Completions' },
@@ -34,79 +26,55 @@ const PRESENTED = [
 const NAME = /^[A-Za-z0-9][\w.-]{0,62}$/;
 
 export function ProvidersForm({ document, isReadOnly, isBusy, apply }: FormPartProps) {
-  const rows = entriesOf(document['providers']).map(([name, value]): Row => ({
-    name,
-    members: isRecord(value) ? value : {},
-  }));
-  const [edited, setEdited] = useState<Row | null>(null);
-  const add = (
-    <Button small isDisabled={isReadOnly} onPress={() => setEdited({ name: '', members: {} })}>
-      Add a provider
-    </Button>
-  );
+  const rows = namedEntries(document, 'providers');
+  const [edited, setEdited] = useState<NamedEntry | null>(null);
+  const close = (): void => setEdited(null);
   return (
-    <Card title="Providers" hint="Where models come from." actions={add} flush>
-      <DataTable
-        label="Providers"
-        rows={rows}
-        rowId={({ name }) => name}
-        empty={
-          <EmptyState title="No provider yet">A provider is an address, a key and its models.</EmptyState>
-        }
-        columns={[
-          {
-            id: 'name',
-            head: 'Name',
-            priority: 1,
-            cell: ({ name, members }) => (
-              <>
-                {name} {members['disabled'] === true && <Badge tone="warn">disabled</Badge>}
-              </>
-            ),
-          },
-          { id: 'address', head: 'Address', cell: ({ members }) => textOf(members['baseurl']) },
-          { id: 'models', head: 'Models', cell: ({ members }) => textsOf(members['models']).join(', ') },
-          {
-            id: 'edit',
-            head: <span className="visually-hidden">Actions</span>,
-            priority: 1,
-            cell: (row) => (
-              <Button
-                small
-                isDisabled={isReadOnly}
-                onPress={() => setEdited(row)}
-                aria-label={`Edit ${row.name}`}
-              >
-                Edit
-              </Button>
-            ),
-          },
-        ]}
-      />
+    <EntryTable
+      title="Providers"
+      hint="Where models come from."
+      add="Add a provider"
+      onAdd={() => setEdited({ name: '', members: {} })}
+      rows={rows}
+      rowId={({ name }) => name}
+      rowName={({ name }) => name}
+      onEdit={setEdited}
+      isReadOnly={isReadOnly}
+      empty={{ title: 'No provider yet', text: 'A provider is an address, a key and its models.' }}
+      columns={COLUMNS}
+    >
       {edited !== null && (
         <ProviderDialog
           row={edited}
           taken={rows.map(({ name }) => name)}
           isBusy={isBusy}
-          onClose={() => setEdited(null)}
-          onRemove={() => apply([{ path: ['providers', edited.name], remove: true }], () => setEdited(null))}
-          onApply={(name, members) => {
-            const edits =
-              edited.name === ''
-                ? [{ path: ['providers', name], value: definedOf(members) }]
-                : memberEdits(['providers', name], edited.members, members);
-            if (edits.length === 0) setEdited(null);
-            else apply(edits, () => setEdited(null));
+          onClose={close}
+          onRemove={() => apply([{ path: ['providers', edited.name], remove: true }], close)}
+          onApply={(entry) => {
+            const edits = entryEdits('providers', edited, entry);
+            if (edits.length === 0) close();
+            else apply(edits, close);
           }}
         />
       )}
-    </Card>
+    </EntryTable>
   );
 }
 
-function definedOf(members: Members): Members {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
-}
+const COLUMNS: readonly Column<NamedEntry>[] = [
+  {
+    id: 'name',
+    head: 'Name',
+    priority: 1,
+    cell: ({ name, members }) => (
+      <>
+        {name} {members['disabled'] === true && <Badge tone="warn">disabled</Badge>}
+      </>
+    ),
+  },
+  { id: 'address', head: 'Address', cell: ({ members }) => textOf(members['baseurl']) },
+  { id: 'models', head: 'Models', cell: ({ members }) => textsOf(members['models']).join(', ') },
+];
 
 function ProviderDialog({
   row,
@@ -116,12 +84,12 @@ function ProviderDialog({
   onRemove,
   onApply,
 }: {
-  readonly row: Row;
+  readonly row: NamedEntry;
   readonly taken: readonly string[];
   readonly isBusy: boolean;
   readonly onClose: () => void;
   readonly onRemove: () => void;
-  readonly onApply: (name: string, members: Members) => void;
+  readonly onApply: (entry: NamedEntry) => void;
 }) {
   const isNew = row.name === '';
   const { members } = row;
@@ -135,32 +103,27 @@ function ProviderDialog({
   const nameFault = isNew && name !== '' ? faultOf(name, taken) : null;
   const isComplete = name !== '' && nameFault === null && address !== '' && wordsOf(models).length > 0;
   const done = (): void =>
-    onApply(name, {
-      baseurl: address.trim(),
-      models: wordsOf(models),
-      ...(key === '' ? {} : { apikey: key }),
-      authorization: presented === 'bearer' && members['authorization'] === undefined ? undefined : presented,
-      compatibility: compatibilityOf(formats, members['compatibility']),
-      disabled: isDisabled ? true : members['disabled'] === undefined ? undefined : false,
+    onApply({
+      name,
+      members: {
+        baseurl: address.trim(),
+        models: wordsOf(models),
+        ...(key === '' ? {} : { apikey: key }),
+        authorization:
+          presented === 'bearer' && members['authorization'] === undefined ? undefined : presented,
+        compatibility: compatibilityOf(formats, members['compatibility']),
+        disabled: isDisabled ? true : members['disabled'] === undefined ? undefined : false,
+      },
     });
   return (
-    <Dialog
+    <EntryDialog
       title={isNew ? 'Add a provider' : `Provider ${row.name}`}
-      isOpen
+      isNew={isNew}
+      isComplete={isComplete}
+      isBusy={isBusy}
       onClose={onClose}
-      footer={
-        <>
-          {!isNew && (
-            <Button kind="danger" busy={isBusy} onPress={onRemove}>
-              Remove
-            </Button>
-          )}
-          <Button onPress={onClose}>Cancel</Button>
-          <Button kind="primary" busy={isBusy} isDisabled={!isComplete} onPress={done}>
-            Change the draft
-          </Button>
-        </>
-      }
+      onRemove={onRemove}
+      onDone={done}
     >
       {isNew && (
         <TextField
@@ -217,7 +180,7 @@ function ProviderDialog({
         ))}
       </fieldset>
       <Checkbox label="Not used for now" checked={isDisabled} onChange={setDisabled} />
-    </Dialog>
+    </EntryDialog>
   );
 }
 

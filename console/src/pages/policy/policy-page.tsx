@@ -56,7 +56,7 @@ function Policy({ current }: { readonly current: PolicyDocument }) {
         {tab === 'document' && <EditorTab draft={draft} />}
         {tab === 'form' && <FormTab draft={draft} />}
         {tab === 'tests' && <TestsTab draft={draft} />}
-        {tab === 'explain' && <ExplainTab isDirty={draft.isDirty} />}
+        {tab === 'explain' && <ExplainTab draft={draft} />}
         {tab === 'simulate' && <SimulateTab draft={draft} />}
         {tab === 'versions' && <VersionsTab draft={draft} current={current} />}
       </Tabs>

@@ -20,7 +20,7 @@ export function Problems({
 }) {
   const { check, checkError } = draft;
   if (checkError !== null && checkError !== undefined)
-    return <ErrorState error={checkError} what="The draft could not be checked" />;
+    return <ErrorState error={checkError} what="The draft could not be checked" retry={draft.checkAgain} />;
   if (check === null) return null;
   const { problems, failures } = check;
   if (problems.length === 0 && failures.length === 0)

@@ -68,7 +68,7 @@ export function VersionsTab({ draft, current }: { readonly draft: Draft; readonl
                   <Button
                     small
                     onPress={() => setTarget(row)}
-                    aria-label={`Go back to version ${row.version}`}
+                    aria-label={`Go back to it: version ${row.version}`}
                   >
                     Go back to it
                   </Button>
@@ -82,6 +82,9 @@ export function VersionsTab({ draft, current }: { readonly draft: Draft; readonl
         cursor={skip === 0 ? null : String(skip)}
         nextCursor={isLast ? null : String(skip + PAGE_SIZE)}
         onCursor={(cursor) => setState({ skip: Number(cursor ?? 0) })}
+        {...(all !== undefined && all.length >= PAGE_SIZE
+          ? { shown: `The newest ${all.length} versions` }
+          : {})}
       />
       {shown !== null && (
         <Dialog title={`What version ${shown.version} changed`} isOpen wide onClose={() => setShown(null)}>

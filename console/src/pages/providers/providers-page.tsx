@@ -6,7 +6,7 @@ import { useAccess } from '../../access.ts';
 import { useLive } from '../../api/live.ts';
 import { choiceParam, textParam, useUrlState } from '../../url-state.ts';
 import { Button, EmptyState, LinkButton, Loaded, Page, Select, TextField, Toolbar } from '../../ui/index.ts';
-import { useSoon } from '../home/use-soon.ts';
+import { useSoon } from '../../use-soon.ts';
 import { AddKeyDialog } from './add-key-dialog.tsx';
 import { ProviderCard } from './provider-card.tsx';
 import type { Provider } from './provider-texts.ts';

@@ -1,4 +1,4 @@
-/** Columns of lists of requests. */
+/** Columns of the list of requests. */
 import type { Schema } from '../../api/client.ts';
 import { durationOfUs, Money, Time, Tokens } from '../../format/index.ts';
 import { Decisions } from '../../records/decisions.tsx';
@@ -6,7 +6,7 @@ import { type Column, StateBadge } from '../../ui/index.ts';
 
 type Row = Schema<'Request'>;
 
-const COLUMNS: readonly Column<Row>[] = [
+export const REQUEST_COLUMNS: readonly Column<Row>[] = [
   { id: 'time', head: 'Time', priority: 1, cell: ({ started_at: at }) => <Time at={at} /> },
   {
     id: 'outcome',
@@ -68,7 +68,8 @@ const COLUMNS: readonly Column<Row>[] = [
   },
 ];
 
-const USER: Column<Row> = {
+/** Where more than the viewer's own are listed. */
+export const REQUEST_USER: Column<Row> = {
   id: 'user',
   head: 'User',
   cell: ({ user_label: user, device }) => (
@@ -78,8 +79,3 @@ const USER: Column<Row> = {
     </>
   ),
 };
-
-/** With the user where more than the viewer's own are listed. */
-export function requestColumns(showsUser: boolean): readonly Column<Row>[] {
-  return showsUser ? [...COLUMNS.slice(0, 2), USER, ...COLUMNS.slice(2)] : COLUMNS;
-}

@@ -1,17 +1,17 @@
 /** Sessions: what an agent did in one go, newest first. */
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { MessagesSquare } from 'lucide-react';
-import { useAccess } from '../../access.ts';
+import { useMe } from '../../access.ts';
 import type { Schema } from '../../api/client.ts';
 import { useLive } from '../../api/live.ts';
-import { counted, Money, percent, Relative, Tokens } from '../../format/index.ts';
+import { Money, percent, Relative, Tokens } from '../../format/index.ts';
 import { FilterBar } from '../../records/filter-bar.tsx';
-import { FILTER_PARAMS, isNarrowed, recordQuery } from '../../records/filters.ts';
+import { FILTER_PARAMS, recordQuery } from '../../records/filters.ts';
 import { sessionsQuery } from '../../records/queries.ts';
-import { rangeLabel } from '../../time-range.ts';
-import { Badge, Card, type Column, DataTable, EmptyState, LinkButton, Page, Pager } from '../../ui/index.ts';
+import { RecordList } from '../../records/record-list.tsx';
+import { Badge, type Column, Page } from '../../ui/index.ts';
 import { useUrlState } from '../../url-state.ts';
-import { useSoon } from '../home/use-soon.ts';
+import { useSoon } from '../../use-soon.ts';
 
 type Row = Schema<'Session'>;
 
@@ -70,7 +70,7 @@ const USER: Column<Row> = {
 };
 
 export function SessionsPage() {
-  const { me, seesAll, leads } = useAccess();
+  const me = useMe();
   const [filters, setFilters] = useUrlState(FILTER_PARAMS);
   const list = useQuery({
     ...sessionsQuery(recordQuery(filters, me.principal), filters.cursor),
@@ -78,49 +78,32 @@ export function SessionsPage() {
   });
   const refetchSoon = useSoon(() => void list.refetch());
   useLive(['request.finished', 'gap'], refetchSoon);
-  const showsUser = (seesAll || leads.length > 0) && filters.whose !== 'mine';
   return (
     <Page
       title="Sessions"
       lead="What an agent did in one go: open one to read its conversation, turn by turn."
     >
       <FilterBar filters={filters} onChange={setFilters} />
-      <Card title={null} label="Sessions" flush>
-        <DataTable
-          label="Sessions"
-          columns={showsUser ? [...COLUMNS.slice(0, 2), USER, ...COLUMNS.slice(2)] : COLUMNS}
-          rows={list.data?.items}
-          rowId={({ id, principal }) => `${principal} ${id}`}
-          rowHref={({ id, principal }) =>
-            `/sessions/${encodeURIComponent(id)}${principal === me.principal ? '' : `?principal=${encodeURIComponent(principal)}`}`
-          }
-          error={list.error}
-          retry={() => void list.refetch()}
-          isStale={list.isPlaceholderData}
-          empty={
-            isNarrowed(filters) ? (
-              <EmptyState title="Nothing fits these filters" icon={MessagesSquare}>
-                Take one off, or look at a longer time than “{rangeLabel(filters.range)}”.
-              </EmptyState>
-            ) : (
-              <EmptyState
-                title="No sessions yet"
-                icon={MessagesSquare}
-                action={<LinkButton to="/">Connect a client</LinkButton>}
-              >
-                Agents such as Claude Code and Codex name their session with every request; other programs do
-                so with the header <code>x-postern-session</code>.
-              </EmptyState>
-            )
-          }
-        />
-        <Pager
-          cursor={filters.cursor}
-          nextCursor={list.data?.next_cursor}
-          onCursor={(cursor) => setFilters({ cursor })}
-          {...(list.data === undefined ? {} : { shown: counted(list.data.items.length, 'session') })}
-        />
-      </Card>
+      <RecordList
+        label="Sessions"
+        noun="session"
+        icon={MessagesSquare}
+        filters={filters}
+        onCursor={(cursor) => setFilters({ cursor })}
+        list={list}
+        columns={COLUMNS}
+        userColumn={USER}
+        rowId={({ id, principal }) => `${principal} ${id}`}
+        rowHref={({ id, principal }) =>
+          `/sessions/${encodeURIComponent(id)}${principal === me.principal ? '' : `?principal=${encodeURIComponent(principal)}`}`
+        }
+        howToBegin={
+          <>
+            Agents such as Claude Code and Codex name their session with every request; other programs do so
+            with the header <code>x-postern-session</code>.
+          </>
+        }
+      />
     </Page>
   );
 }

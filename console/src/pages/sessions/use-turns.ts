@@ -7,7 +7,7 @@ import { useEffect } from 'react';
 import { api, dataOf, type Item } from '../../api/client.ts';
 import { useLive } from '../../api/live.ts';
 import { type Reading, reasonOf, useReader } from '../../records/reading.tsx';
-import { useSoon } from '../home/use-soon.ts';
+import { useSoon } from '../../use-soon.ts';
 
 export type Turn = Item<'/api/v1/sessions/{id}/turns'>;
 

@@ -55,6 +55,7 @@ export function MintDialog({ onClose }: { readonly onClose: () => void }) {
       <Dialog
         title="The token is made"
         isOpen
+        isDismissable={false}
         onClose={onClose}
         footer={
           <Button kind="primary" onPress={onClose}>

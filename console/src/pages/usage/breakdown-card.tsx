@@ -1,57 +1,53 @@
 /** By name, beside the period before; a name narrows the whole page to it. */
-import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import type { UseQueryResult } from '@tanstack/react-query';
+import type { Answer } from '../../api/client.ts';
 import { Button, Card, type Column, DataTable, EmptyState, Meter } from '../../ui/index.ts';
 import { counted, Money, percent, Tokens } from '../../format/index.ts';
-import {
-  compareQuery,
-  type ComparedItem,
-  type Dimension,
-  DIMENSIONS,
-  type UsageFilter,
-  type UsageSpan,
-} from './usage-queries.ts';
+import { type ComparedItem, type Dimension, DIMENSIONS } from './usage-queries.ts';
 import { changeText, type Measure, measured, nameText } from './usage-texts.ts';
+
+type Comparison = Answer<'/api/v1/usage/compare'>;
 
 /** Rows at a time: a table of thousands is not read, and would be slow to draw. */
 const ROWS_STEP = 50;
 
+/** What it shows before somebody wants more. */
+export const FIRST_ROWS = ROWS_STEP;
+
 interface BreakdownProps {
-  readonly filter: UsageFilter;
-  readonly span: UsageSpan;
+  readonly compared: UseQueryResult<Comparison>;
+  /** Of everything that the page tells of, in the chosen measure. */
+  readonly total: number;
+  /** Asks for more rows. */
+  readonly onMore: (rows: number) => void;
   readonly by: Dimension;
   readonly measure: Measure;
   /** Null where a name leads nowhere. */
   readonly onName: ((name: string) => void) | null;
 }
 
-export function BreakdownCard({ filter, span, by, measure, onName }: BreakdownProps) {
-  const [shown, setShown] = useState(ROWS_STEP);
-  const compared = useQuery(compareQuery(filter, span, by));
-  const size = (row: ComparedItem): number => measured(measure, row.current);
-  const rows = compared.data?.items.toSorted(
-    (a, b) => size(b) - size(a) || measured(measure, b.previous) - measured(measure, a.previous),
-  );
-  const total = rows?.reduce((sum, row) => sum + size(row), 0) ?? 0;
+export function BreakdownCard({ compared, total, onMore, by, measure, onName }: BreakdownProps) {
+  const rows = compared.data?.items;
+  const count = compared.data?.rows ?? 0;
   const name = DIMENSIONS.find(({ id }) => id === by)?.label ?? by;
   return (
     <Card title={`By ${name.toLowerCase()}`} flush hint={hintOf(by)}>
       <DataTable
         label={`Usage by ${name.toLowerCase()}`}
         columns={columnsOf({ by, name, measure, total, onName })}
-        rows={rows?.slice(0, shown)}
+        rows={rows}
         rowId={(row) => JSON.stringify(row.key)}
         error={compared.error}
         retry={() => void compared.refetch()}
         isStale={compared.isPlaceholderData}
         empty={<EmptyState title="Nothing was used in this time or the one before" />}
       />
-      {rows !== undefined && rows.length > shown && (
+      {rows !== undefined && count > rows.length && (
         <div className="pager">
           <span className="soft">
-            {shown} of {counted(rows.length, 'row')}
+            {rows.length} of {counted(count, 'row')}
           </span>
-          <Button small onPress={() => setShown(shown + ROWS_STEP)}>
+          <Button small busy={compared.isPlaceholderData} onPress={() => onMore(rows.length + ROWS_STEP)}>
             Show more
           </Button>
         </div>

@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { ChartColumnStacked } from 'lucide-react';
 import { type Series, type SeriesPoint, StackedTimeSeries } from '../../charts/index.tsx';
+import { amount } from '../../format/index.ts';
 import { Card, EmptyState, LinkButton, Loaded } from '../../ui/index.ts';
 import { stepsOf } from './time-steps.ts';
 import {
@@ -17,6 +18,8 @@ import { type Measure, measured, MEASURES, measureText, nameText, timeLabel } fr
 
 /** Colours that are told apart, less one for the rest. */
 const SHOWN_MAX = 7;
+/** Beyond, the largest seven are a sliver, and the answer would be cut. */
+const NAMES_MAX = 1_000;
 /** No name of a caller begins with a control character. */
 const REST = '\u0000rest';
 
@@ -24,19 +27,30 @@ export function SeriesCard({
   filter,
   span,
   by,
+  names,
   interval,
   measure,
 }: {
   readonly filter: UsageFilter;
   readonly span: UsageSpan;
   readonly by: Dimension;
+  /** How many names there are; undefined until that is known. */
+  readonly names: number | undefined;
   readonly interval: Interval;
   readonly measure: Measure;
 }) {
-  const series = useQuery(seriesQuery(filter, span, by, interval));
-  const title = `${labelOf(MEASURES, measure)} by ${labelOf(DIMENSIONS, by).toLowerCase()}`;
+  const isTogether = names !== undefined && names > NAMES_MAX;
+  const series = useQuery({
+    ...seriesQuery(filter, span, isTogether ? 'total' : by, interval),
+    enabled: names !== undefined,
+  });
+  const what = labelOf(MEASURES, measure);
+  const title = isTogether ? `${what} of all` : `${what} by ${labelOf(DIMENSIONS, by).toLowerCase()}`;
   return (
-    <Card title={title} hint={`Each column is one ${interval}, in your time zone.`}>
+    <Card
+      title={title}
+      hint={`Each column is one ${interval}, in your time zone.${isTogether ? ` ${amount(names)} names are too many to tell apart: choose one below.` : ''}`}
+    >
       <Loaded query={series} what="The chart could not be loaded" lines={6}>
         {({ items }) =>
           items.length === 0 ? (
@@ -55,7 +69,7 @@ export function SeriesCard({
           ) : (
             <StackedTimeSeries
               label={title}
-              {...stackOf(items, { by, interval, measure, span })}
+              {...stackOf(items, { by: isTogether ? null : by, interval, measure, span })}
               format={(value) => measureText(measure, value)}
               timeLabel={timeLabel}
             />
@@ -67,7 +81,8 @@ export function SeriesCard({
 }
 
 interface Shown {
-  readonly by: Dimension;
+  /** Null for all together. */
+  readonly by: Dimension | null;
   readonly interval: Interval;
   readonly measure: Measure;
   readonly span: UsageSpan;
@@ -77,9 +92,10 @@ function stackOf(
   items: readonly UsageItem[],
   { by, interval, measure, span }: Shown,
 ): { readonly series: readonly Series[]; readonly points: readonly SeriesPoint[] } {
+  const nameOf = ({ key }: UsageItem): string => (by === null ? 'All together' : nameText(key[by]));
   const sums = new Map<string, number>();
   for (const item of items) {
-    const name = nameText(item.key[by]);
+    const name = nameOf(item);
     sums.set(name, (sums.get(name) ?? 0) + measured(measure, item));
   }
   const names = [...sums].toSorted(([, a], [, b]) => b - a).map(([name]) => name);
@@ -89,7 +105,7 @@ function stackOf(
   const known = [...new Set(items.map((item) => item.key[interval] ?? ''))];
   for (const at of stepsOf(span, interval, known, Date.now())) points.set(at, new Map());
   for (const item of items) {
-    const name = nameText(item.key[by]);
+    const name = nameOf(item);
     const values = points.get(item.key[interval] ?? '');
     const id = shown.has(name) ? name : REST;
     values?.set(id, (values.get(id) ?? 0) + measured(measure, item));

@@ -1,20 +1,28 @@
 /** Usage and cost: over time, by whom and what, against the period before, and against what is left. */
-import { useQuery } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Download, X } from 'lucide-react';
+import { useState } from 'react';
 import { type Access, useAccess } from '../../access.ts';
 import { useLive } from '../../api/live.ts';
 import { choiceParam, rangeParam, textParam, useUrlState } from '../../url-state.ts';
 import { boundsOf, intervalOf } from '../../time-range.ts';
 import { Button, DateRange, Page, Select, Toolbar } from '../../ui/index.ts';
-import { useSoon } from '../home/use-soon.ts';
+import { useSoon } from '../../use-soon.ts';
 import { AdoptionCard } from './adoption-card.tsx';
-import { BreakdownCard } from './breakdown-card.tsx';
+import { BreakdownCard, FIRST_ROWS } from './breakdown-card.tsx';
 import { ForecastCard } from './forecast-card.tsx';
 import { SavingsCard } from './savings-card.tsx';
 import { SeriesCard } from './series-card.tsx';
 import { TotalsCard } from './totals-card.tsx';
-import { compareQuery, csvHref, type Dimension, DIMENSIONS, type UsageFilter } from './usage-queries.ts';
-import { type Measure, MEASURES } from './usage-texts.ts';
+import {
+  compareQuery,
+  csvHref,
+  type Dimension,
+  DIMENSIONS,
+  totalsQuery,
+  type UsageFilter,
+} from './usage-queries.ts';
+import { type Measure, measured, MEASURES } from './usage-texts.ts';
 import './usage.css';
 
 const MINE = 'mine';
@@ -23,6 +31,9 @@ const DIMENSION_IDS = DIMENSIONS.map(({ id }) => id);
 const MEASURE_IDS = MEASURES.map(({ id }) => id);
 /** Dimensions of which one name can be chosen in the breakdown. */
 const NARROWED = ['model', 'provider', 'agent', 'device', 'user', 'group'] as const;
+
+/** 5 s: sums over many rows are not asked for with each of them. */
+const FRESH_MS = 5_000;
 
 const PARAMS = {
   of: textParam(),
@@ -45,11 +56,20 @@ export function UsagePage() {
   const filter = filterOf(access, of, state);
   const span = boundsOf(state.range);
   const interval = intervalOf(state.range);
-  const totals = useQuery(compareQuery(filter, span, 'total'));
-  const refetchSoon = useSoon(() => void totals.refetch());
-  useLive(['gap', 'request.finished'], refetchSoon);
+  const totals = useQuery(totalsQuery(filter, span));
+  const queries = useQueryClient();
+  // Everything on the page at once, so that its parts tell of the same requests.
+  const refreshSoon = useSoon(() => {
+    for (const queryKey of [['usage'], ['budgets']])
+      void queries.refetchQueries({ queryKey, type: 'active' }, { cancelRefetch: false });
+  }, FRESH_MS);
+  useLive(['gap', 'request.finished'], refreshSoon);
   const dimensions = of === MINE ? DIMENSIONS.filter(({ id }) => id !== 'user') : DIMENSIONS;
   const by: Dimension = dimensions.find(({ id }) => id === state.by)?.id ?? 'model';
+  const [rows, setRows] = useState(FIRST_ROWS);
+  const compared = useQuery(compareQuery(filter, span, { by, sort: state.measure, limit: rows }));
+  // What is read first is asked first: sums over many rows wait for each other.
+  const isFirstThere = compared.data !== undefined || compared.errorUpdateCount > 0;
   const narrow = (name: string): void => setState({ [by]: name });
   return (
     <Page
@@ -84,19 +104,31 @@ export function UsagePage() {
       </Toolbar>
       <Narrowed state={state} onClear={(name) => setState({ [name]: null })} />
       <TotalsCard totals={totals} />
-      <SeriesCard filter={filter} span={span} by={by} interval={interval} measure={state.measure} />
-      <BreakdownCard
+      <SeriesCard
         filter={filter}
         span={span}
+        by={by}
+        names={compared.data?.rows ?? (compared.error === null ? undefined : 0)}
+        interval={interval}
+        measure={state.measure}
+      />
+      <BreakdownCard
+        compared={compared}
+        total={measured(state.measure, totals.data?.items[0]?.current)}
+        onMore={setRows}
         by={by}
         measure={state.measure}
         onName={canNarrow(by, of) ? narrow : null}
       />
-      <div className="usage-grid">
-        <ForecastCard filter={filter} of={of === ALL ? 'all' : 'mine'} />
-        <SavingsCard filter={filter} span={span} />
-      </div>
-      {of !== MINE && <AdoptionCard filter={filter} span={span} interval={interval} />}
+      {isFirstThere && (
+        <>
+          <div className="usage-grid">
+            <ForecastCard filter={filter} of={of === ALL ? 'all' : 'mine'} />
+            <SavingsCard filter={filter} span={span} />
+          </div>
+          {of !== MINE && <AdoptionCard filter={filter} span={span} interval={interval} />}
+        </>
+      )}
     </Page>
   );
 }

@@ -2,6 +2,7 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, dataOf, type Item, type Schema } from '../../api/client.ts';
 import { viewerZone } from '../../time-range.ts';
+import type { Measure } from './usage-texts.ts';
 
 /** What a breakdown may be by; the first is what people look for most. */
 export const DIMENSIONS = [
@@ -37,8 +38,13 @@ export type UsageItem = Item<'/api/v1/usage'>;
 export type ComparedItem = Item<'/api/v1/usage/compare'>;
 export type Sums = NonNullable<Schema<'UsageSums'>>;
 
-/** By dimension and time. */
-export function seriesQuery(filter: UsageFilter, span: UsageSpan, by: Dimension, interval: Interval) {
+/** By dimension, or all together, and time. */
+export function seriesQuery(
+  filter: UsageFilter,
+  span: UsageSpan,
+  by: Dimension | 'total',
+  interval: Interval,
+) {
   const query = { ...filter, ...span, group_by: by, interval, tz: viewerZone() };
   return queryOptions({
     queryKey: ['usage', 'series', query],
@@ -47,9 +53,23 @@ export function seriesQuery(filter: UsageFilter, span: UsageSpan, by: Dimension,
   });
 }
 
-/** By dimension, or all together, beside the period before of the same length. */
-export function compareQuery(filter: UsageFilter, span: UsageSpan, by: Dimension | 'total') {
-  const query = { ...filter, ...span, group_by: by, tz: viewerZone() };
+/** All together, beside the period before of the same length. */
+export function totalsQuery(filter: UsageFilter, span: UsageSpan) {
+  return comparedQuery({ ...filter, ...span, group_by: 'total', tz: viewerZone() });
+}
+
+/** By dimension, beside the period before; the `limit` largest of a measure. */
+export function compareQuery(
+  filter: UsageFilter,
+  span: UsageSpan,
+  { by, sort, limit }: { readonly by: Dimension; readonly sort: Measure; readonly limit: number },
+) {
+  return comparedQuery({ ...filter, ...span, group_by: by, tz: viewerZone(), sort, limit });
+}
+
+function comparedQuery(
+  query: UsageFilter & UsageSpan & { group_by: string; tz: string; sort?: Measure; limit?: number },
+) {
   return queryOptions({
     queryKey: ['usage', 'compare', query],
     queryFn: ({ signal }) => dataOf(api.GET('/api/v1/usage/compare', { params: { query }, signal })),
