@@ -34,6 +34,7 @@ const ONLY_IN: readonly {
   { pattern: /^@noble\//, folders: ['crypto'], why: 'cryptography is reviewed in one place' },
   { pattern: /^node:sqlite$/, folders: ['store'], why: 'SQL lives behind the store port' },
   { pattern: /^undici$/, folders: ['net'], why: 'every outbound connection goes through the guarded dialer' },
+  { pattern: /^node:ffi$/, folders: ['tailnet'], why: 'memory outside the engine is touched in one place' },
   { pattern: /^node:child_process$/, folders: ['cli'], why: 'the gateway never starts a process' },
   { pattern: /^hono|^@hono\//, folders: ['api'], why: 'the framework serves the admin API only' },
 ];
@@ -52,10 +53,10 @@ function sourceFiles(folder: string): string[] {
 function importsOf(file: string): ImportEdge[] {
   const text = readFileSync(file, 'utf8');
   const pattern =
-    /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|[^.\w])import\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)\s*import\s*['"]([^'"]+)['"]/g;
+    /(?:^|\n)\s*(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|(?:^|[^.\w])import\(\s*['"]([^'"]+)['"]\s*\)|\bgetBuiltinModule\(\s*['"]([^'"]+)['"]|(?:^|\n)\s*import\s*['"]([^'"]+)['"]/g;
   const edges: ImportEdge[] = [];
   for (const match of text.matchAll(pattern)) {
-    const specifier = match[1] ?? match[2] ?? match[3];
+    const specifier = match[1] ?? match[2] ?? match[3] ?? match[4];
     if (specifier !== undefined) edges.push({ from: relative(SRC, file), specifier });
   }
   return edges;
