@@ -113,7 +113,17 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
   const random = options.random ?? systemRandom;
   const state = await openState({ settings, tailnet: TAILNET, clock, random, logger });
   if (options.resetAdmins === true) await forgetAdmins(state.store, TAILNET);
-  await ensureStarterGrant(state.store, settings, clock);
+  const coordination = await openCoordination({
+    settings,
+    store: state.store,
+    keyring: state.keyring,
+    tailnet: TAILNET,
+    networkAddresses: options.networkAddresses ?? networkAddresses,
+    clock,
+    random,
+    logger,
+  });
+  await ensureStarterGrant(state.store, settings, { clock, owner: coordination.home.owner });
   await ensureAdmins(state.store, settings, clock);
 
   const local = await findLocalServers({ ownerOf: listeningOwner, ownUid: process.getuid?.() ?? null });
@@ -125,6 +135,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     settings,
     ownAddresses,
     createNode: (node) => new TailnetNode({ ...node, version: packageVersion(), clock, random }),
+    home: coordination.home,
     announce: options.announce,
     logger,
   });
@@ -156,17 +167,6 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     random,
     logger,
   });
-  const coordination = await openCoordination({
-    settings,
-    store: state.store,
-    keyring: state.keyring,
-    tailnet: TAILNET,
-    networkAddresses: options.networkAddresses ?? networkAddresses,
-    clock,
-    random,
-    logger,
-  });
-  await joined.resume();
   const doors = await openDoors({
     settings,
     node: ownNetwork?.node ?? null,
@@ -359,8 +359,7 @@ interface ServeInput {
   readonly doors: Doors;
   /** Null where the operator did not turn it on. */
   readonly ownNetwork: OwnNetwork | null;
-  /** Null while nothing beyond this machine is listened on. */
-  readonly coordination: Coordination | null;
+  readonly coordination: Coordination;
   readonly joined: JoinedNetwork;
   readonly outbound: Outbound;
   readonly found: readonly FoundProvider[];
@@ -377,7 +376,7 @@ async function serve(input: ServeInput): Promise<RunningServer> {
     localApi: doors.localApi,
     ownNetwork: input.ownNetwork,
     joined: input.joined,
-    protocols: input.coordination?.protocols ?? null,
+    protocols: input.coordination.protocols,
     networkAddresses: options.networkAddresses ?? networkAddresses,
     clock: gateway.clock,
     logger: options.logger,
@@ -391,14 +390,14 @@ async function serve(input: ServeInput): Promise<RunningServer> {
       api,
       identifier: doors.identifier,
       guards: listeners.guards,
-      protocols: input.coordination?.protocols ?? null,
+      protocols: input.coordination.protocols,
       isSecure: listeners.isSecure,
     }),
   );
-  if (listeners.publicPort !== null) {
-    const fingerprint = listeners.certificate?.fingerprint ?? null;
-    await input.coordination?.open({ port: listeners.publicPort, fingerprint });
-  }
+  const fingerprint = listeners.certificate?.fingerprint ?? null;
+  const place = listeners.publicPort === null ? null : { port: listeners.publicPort, fingerprint };
+  await input.coordination.open(listeners.url, place);
+  await input.joined.resume();
   const stopReleasing = releaseIdleMemory({
     activity: { underWay: () => gateway.active.count, served: () => gateway.recorder.stats().recorded },
     collect: fullCollection(),
@@ -415,8 +414,8 @@ async function serve(input: ServeInput): Promise<RunningServer> {
       id,
       source: sourceOf(id, found),
     })),
-    network: networkOf(input.joined),
-    firstDevice: async () => (input.coordination === null ? null : firstDeviceLine(input.coordination)),
+    network: networkOf(input.joined, input.coordination.home),
+    firstDevice: async () => (place === null ? null : firstDeviceLine(input.coordination)),
     capture: statedCapture({ document: documents.current().document, storedGrants }),
     warnings: documents
       .problems()
@@ -429,9 +428,10 @@ async function serve(input: ServeInput): Promise<RunningServer> {
   };
 }
 
-function networkOf(joined: JoinedNetwork): RunningServer['network'] {
+function networkOf(joined: JoinedNetwork, home: Coordination['home']): RunningServer['network'] {
   const { state, loginServer } = joined.status();
-  return loginServer === null || state === 'off' ? null : { loginServer, state };
+  const isElsewhere = loginServer !== null && loginServer !== home.loginServer;
+  return isElsewhere && state !== 'off' ? { loginServer, state } : null;
 }
 
 function sourceOf(id: string, found: readonly FoundProvider[]): string {
@@ -471,7 +471,7 @@ async function createServerApi(
       ownUid: process.getuid?.() ?? null,
       clock: gateway.clock,
     }),
-    ...(input.coordination === null ? {} : { tailnets: createTailnetsPort(input.coordination) }),
+    tailnets: createTailnetsPort(input.coordination),
     approvals: governing.apiApprovals,
     budgets: governing.apiBudgets,
     openExchanges: () => gateway.active.open(),
@@ -508,7 +508,7 @@ async function close(input: ServeInput, listeners: OpenListeners, api: Api, drai
   api.close();
   const closing = listeners.close(drainMs);
   /* Devices' connections do not end by themselves, and a listener waits for all. */
-  await input.coordination?.close();
+  await input.coordination.close();
   if (!(await gateway.active.drained(drainMs))) {
     gateway.active.cut(() => true, 'shutting_down', 'the server is stopping');
   }
@@ -525,7 +525,7 @@ async function closeParts(input: ServeInput): Promise<void> {
   await doors.close();
   await input.ownNetwork?.close();
   await input.joined.close();
-  await input.coordination?.close();
+  await input.coordination.close();
   await outbound.upstreams.close({ abort: true });
   gateway.routing.close();
   await gateway.largeBodies.close();

@@ -1,6 +1,7 @@
 /**
- * The coordination server of this process (DESIGN section 4, listener `public`): tailnets that official clients
- * join, and the relay and STUN beside them. Off while nothing beyond this machine is listened on.
+ * The coordination server of this process (DESIGN section 4): tailnets that official clients join, and the relay
+ * and STUN beside them. It is there from the first start, for the gateway itself; other devices reach it once the
+ * public listener is open.
  */
 import { userInfo } from 'node:os';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -18,28 +19,28 @@ import {
   Coordinator,
 } from '../tailnet/control/index.ts';
 import { createRelay, StunServer } from '../tailnet/derp/server/index.ts';
+import { createHomeNetwork, type HomeNetwork } from './control-home.ts';
+import { createControlPlace, type PublicPlace } from './control-place.ts';
 import { createNetworkCompiler } from './control-policy.ts';
 import { type DeviceProtocols, guardedUpgrades } from './control-upgrades.ts';
-import { bracketed, hostsAt } from './host-names.ts';
+import { hostsAt } from './host-names.ts';
 import { createListenerSet, type ListenerSet } from './listener-set.ts';
-import { isPublicPlain, publicAddresses, wantsPublicListener } from './public-listener.ts';
+import { publicAddresses, wantsPublicListener } from './public-listener.ts';
 
 export interface Coordination {
   readonly admin: ControlAdministration;
-  /** For the public listener. */
+  /** For the listeners. */
   readonly protocols: DeviceProtocols;
-  /** Once the public listener is open. Rejects never: what cannot be opened is told in the log. */
-  open(place: PublicPlace): Promise<void>;
+  /** The tailnet that exists from the start, for the gateway to be a device of. */
+  readonly home: HomeNetwork;
+  /**
+   * Once the listeners are open: `url` is this machine's own, `place` the public one, null where there is none.
+   * Rejects never: what cannot be opened is told in the log.
+   */
+  open(url: string, place: PublicPlace | null): Promise<void>;
   /** For `tailscale up --login-server`. */
   readonly loginServer: () => string;
   close(): Promise<void>;
-}
-
-/** What the public listener turned out to be. */
-export interface PublicPlace {
-  readonly port: number;
-  /** SHA-256 of the certificate that Postern made, as `AB:CD:…`; null with the operator's own, or without TLS. */
-  readonly fingerprint: string | null;
 }
 
 export interface CoordinationOptions {
@@ -57,17 +58,15 @@ export interface CoordinationOptions {
 
 /** Reserved for private use, so that no name of it means anything elsewhere. */
 const DOMAIN_SUFFIX = 'postern.internal';
-const REGION = 900;
 /** RFC 8489 section 8. */
 const STUN_PORT = 3478;
 /** Interfaces come and go; nothing tells of it. */
 const ADDRESSES_POLL_MS = 10_000;
 
-/** Null where nothing beyond this machine is listened on. Rejects if what the store has cannot be read. */
-export async function openCoordination(options: CoordinationOptions): Promise<Coordination | null> {
-  const { settings, store, keyring, clock, random, logger } = options;
-  if (!wantsPublicListener(settings)) return null;
-  const place = createPlace(options);
+/** Rejects if what the store has cannot be read. */
+export async function openCoordination(options: CoordinationOptions): Promise<Coordination> {
+  const { store, keyring, clock, random, logger } = options;
+  const place = createControlPlace(options);
   const coordinator = await Coordinator.open({
     store,
     compiler: createNetworkCompiler(),
@@ -113,10 +112,19 @@ export async function openCoordination(options: CoordinationOptions): Promise<Co
     await control.close();
     await Promise.all(parts);
   };
+  const home = createHomeNetwork({
+    admin,
+    protocols,
+    relayAt: () => place.relay,
+    isLocal: !wantsPublicListener(options.settings),
+  });
+  opened.push(home);
   return {
     admin,
     protocols,
-    async open(where) {
+    home,
+    async open(url, where) {
+      if (where === null) return place.stayLocal(url);
       const stun = await openStun(clock, logger);
       if (stun !== null) opened.push({ close: () => Promise.resolve(stun.close()) });
       const plain = where.fingerprint === null ? null : createPlain(options, protocols);
@@ -134,59 +142,6 @@ export async function openCoordination(options: CoordinationOptions): Promise<Co
     },
     loginServer: () => place.loginServer,
     close: () => (closed ??= close()),
-  };
-}
-
-interface Place {
-  readonly loginServer: string;
-  /** `tailcfg.DERPMap`. */
-  readonly relays: object;
-  /** True if anything is different. */
-  look(now: PublicPlace & { readonly stunPort: number; readonly plainPort: number | null }): boolean;
-}
-
-/** Where this process is reached, as devices are told. */
-function createPlace(options: CoordinationOptions): Place {
-  const { settings } = options;
-  let loginServer = '';
-  let relays: object = { Regions: {} };
-  let told = '';
-  return {
-    get loginServer() {
-      return loginServer;
-    },
-    get relays() {
-      return relays;
-    },
-    look({ port, fingerprint, stunPort, plainPort }) {
-      const address = publicAddresses(options)[0] ?? '127.0.0.1';
-      const given = settings.publicUrl === null ? null : new URL(settings.publicUrl);
-      const host = given === null ? bracketed(address) : given.hostname;
-      const scheme = given?.protocol ?? (isPublicPlain(settings) ? 'http:' : 'https:');
-      const ports = given === null || given.port !== '' ? `:${given?.port ?? port}` : '';
-      /* Clients trust no certificate that Postern made; the protocol brings its own encryption. */
-      loginServer = plainPort === null ? `${scheme}//${host}${ports}` : `http://${host}:${plainPort}`;
-      const node = {
-        Name: `${REGION}a`,
-        RegionID: REGION,
-        HostName: host.replace(/^\[|\]$/g, ''),
-        ...(given === null && !address.includes(':') ? { IPv4: address } : {}),
-        DERPPort: given === null ? port : Number(given.port === '' ? 443 : given.port),
-        STUNPort: stunPort,
-        ...(fingerprint === null
-          ? {}
-          : { CertName: `sha256-raw:${fingerprint.replaceAll(':', '').toLowerCase()}` }),
-      };
-      relays = {
-        Regions: {
-          [REGION]: { RegionID: REGION, RegionCode: 'postern', RegionName: 'Postern', Nodes: [node] },
-        },
-      };
-      const now = JSON.stringify(relays);
-      const isChanged = now !== told;
-      told = now;
-      return isChanged;
-    },
   };
 }
 

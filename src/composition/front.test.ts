@@ -8,7 +8,14 @@ import { createLogger } from '../base/log.ts';
 import { systemRandom } from '../base/random.ts';
 import type { GatewayParts } from '../gateway/index.ts';
 import { createRequestGuard } from '../net/index.ts';
+import type { DeviceProtocols } from './control-upgrades.ts';
 import { createFront } from './front.ts';
+
+const NO_DEVICES: DeviceProtocols = {
+  handleRequest: () => false,
+  wantsUpgrade: () => false,
+  handleUpgrade: () => assert.fail('nothing is upgraded'),
+};
 
 test('a door that fails lets nobody in, says nothing of why, and does not end the process', async (t) => {
   const lines: string[] = [];
@@ -34,7 +41,7 @@ test('a door that fails lets nobody in, says nothing of why, and does not end th
     },
     identifier: { identify: () => Promise.reject(new Error('a secret detail')) },
     guards: { loopback: guard, socket: guard, tailnet: guard, serve: guard, public: guard },
-    protocols: null,
+    protocols: NO_DEVICES,
     isSecure: () => false,
   });
   const server = http.createServer((req, res) => front(req, res, 'loopback')).listen(0, '127.0.0.1');

@@ -24,14 +24,16 @@ export interface FrontParts {
   readonly api: Api;
   readonly identifier: Identifier;
   readonly guards: Readonly<Record<ListenerKind, RequestGuard>>;
-  /** Of the coordination server, on the public listener; null where it is off. */
-  readonly protocols: DeviceProtocols | null;
+  /** Of the coordination server, on the loopback and the public listener. */
+  readonly protocols: DeviceProtocols;
   /** The connection of this request is encrypted as its client sees it. */
   readonly isSecure: (listener: ListenerKind, req: IncomingMessage) => boolean;
 }
 
 export type Front = (req: IncomingMessage, res: ServerResponse, listener: ListenerKind) => void;
 
+/** Where devices join the networks that this process carries (DESIGN section 4). */
+const DEVICE_LISTENERS: ReadonlySet<ListenerKind> = new Set<ListenerKind>(['loopback', 'public']);
 /** Paths that answer without knowing who asks: they tell nothing but that a process runs. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 /** Strangers write as much as they like; the log does not. */
@@ -53,7 +55,7 @@ export function createFront(parts: FrontParts): Front {
       linkable: parts.api.isPage(exchange.path),
     });
     if (!guard.ok) return refuseEarly(parts, exchange, new Refused(GUARD_REASONS[guard.code], guard.message));
-    if (listener === 'public' && parts.protocols?.handleRequest(req, res) === true) return;
+    if (DEVICE_LISTENERS.has(listener) && parts.protocols.handleRequest(req, res)) return;
     if (listener === 'public' && !isLlm && exchange.path !== '/healthz') {
       return refuse(exchange, new Refused('path_unknown', 'this listener serves models only'), null);
     }

@@ -14,7 +14,7 @@ import {
   socketPathFor,
 } from '../net/index.ts';
 import type { Front } from './front.ts';
-import { type DeviceProtocols, guardedUpgrades } from './control-upgrades.ts';
+import { type DeviceProtocols, guardedUpgrades, type ListenerUpgrades } from './control-upgrades.ts';
 import { createGate, type Gate } from './gate.ts';
 import { bracketed, hostsAt, withShortName } from './host-names.ts';
 import {
@@ -62,8 +62,8 @@ export interface OpenListenersOptions {
   readonly ownNetwork: OwnNetwork | null;
   /** The network that Postern joined by itself, now or later. */
   readonly joined: JoinedNetwork;
-  /** Of the coordination server; null where it is off. */
-  readonly protocols: DeviceProtocols | null;
+  /** Of the coordination server. */
+  readonly protocols: DeviceProtocols;
   /** Addresses of this machine that other devices reach, now. */
   readonly networkAddresses: () => readonly string[];
   readonly clock: Clock;
@@ -81,8 +81,12 @@ export async function openListeners(options: OpenListenersOptions): Promise<Open
     await Promise.all(opened.splice(0).map((listener) => listener.close(drainMs)));
   };
   try {
-    const local = await openLocal(settings, env, { gate, limits, opened });
-    const guards = createGuards(settings, local.port);
+    const guards = createGuards(settings);
+    const upgrades = guardedUpgrades(options.protocols, guards.loopback);
+    const local = await openLocal(settings, env, { gate, limits, opened, upgrades });
+    const names = localHosts(settings, local.port);
+    guards.loopback.setHosts(names);
+    guards.socket.setHosts([...names, 'localhost', 'postern']);
     const beyond = await openBeyond(options, { gate, limits, opened, port: local.port, guards });
     return {
       url: `http://${local.host}:${local.port}`,
@@ -128,10 +132,10 @@ interface LocalListeners {
 async function openLocal(
   settings: OperatorSettings,
   env: OpenListenersOptions['env'],
-  { gate, limits, opened }: Opening,
+  { gate, limits, opened, upgrades }: Opening & { readonly upgrades: ListenerUpgrades },
 ): Promise<LocalListeners> {
   const { listen, doors, stateDir } = settings;
-  const loopback = createListener({ onRequest: gate.on('loopback'), limits });
+  const loopback = createListener({ onRequest: gate.on('loopback'), ...upgrades, limits });
   opened.push(loopback);
   const isNamed = listen.loopback && listen.host !== 'localhost';
   const port = isNamed ? await loopback.listenTcp(listen) : await loopback.listenLoopback(listen.port);
@@ -158,12 +162,11 @@ async function openLocal(
   return { host, port, addresses: tcp.flatMap((listener) => listener.addresses), socketPath };
 }
 
-function createGuards(settings: OperatorSettings, port: number): Record<ListenerKind, RequestGuard> {
-  const local = localHosts(settings, port);
+/** Ports, and names beyond this machine, are known, and set, once the listeners are open. */
+function createGuards(settings: OperatorSettings): Record<ListenerKind, RequestGuard> {
   return {
-    loopback: createRequestGuard({ hosts: local, scheme: 'http' }),
-    socket: createRequestGuard({ hosts: [...local, 'localhost', 'postern'], scheme: 'http' }),
-    /* Names beyond this machine are known, and set, once the listeners are open. */
+    loopback: createRequestGuard({ hosts: [], scheme: 'http' }),
+    socket: createRequestGuard({ hosts: [], scheme: 'http' }),
     tailnet: createRequestGuard({ hosts: [], scheme: 'either' }),
     serve: createRequestGuard({ hosts: serveHosts(settings, null), scheme: 'either' }),
     public: createRequestGuard({ hosts: [], scheme: isPublicPlain(settings) ? 'either' : 'https' }),
@@ -248,7 +251,7 @@ async function openBeyond(
     },
     own,
     onRequest: gate.on('public'),
-    upgrades: options.protocols === null ? null : guardedUpgrades(options.protocols, guards.public),
+    upgrades: guardedUpgrades(options.protocols, guards.public),
     limits,
     onHosts: (hosts) => guards.public.setHosts(hosts),
     clock,

@@ -31,18 +31,30 @@ const DEFAULT_HOSTNAME = 'ai';
 const HOSTNAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const TAG = /^tag:[A-Za-z][A-Za-z0-9-]{0,62}$/;
 const TAGS_MAX = 32;
+/** What follows `tailscale:` in other principals (identity/principal.ts): a server of that name would share theirs. */
+const RESERVED_HOSTS: ReadonlySet<string> = new Set(['login', 'userid', 'nodeid']);
 
-/**
- * What a request makes of what was remembered: what it names is new, the rest is as before. `allowed`
- * are the origins that any admin may name. Throws `JoinErrorCode`.
- */
+export interface JoinRules {
+  /** What was remembered. */
+  readonly before: JoinRecord | null;
+  /** Origins that any admin may name. */
+  readonly allowed: readonly string[];
+  /** Postern's own network, which is joined where none is named; null where there is none. */
+  readonly home: string | null;
+}
+
+/** What a request makes of what was remembered: what it names is new, the rest is as before. Throws `JoinErrorCode`. */
 export function joinRecordFor(
   { loginServer, hostname, tags, isOperator }: Omit<JoinRequest, 'authKey'>,
-  { before, allowed }: { readonly before: JoinRecord | null; readonly allowed: readonly string[] },
+  { before, allowed, home }: JoinRules,
 ): JoinRecord {
-  const server = loginServer === null ? (before?.loginServer ?? null) : originOf(loginServer);
+  const server = loginServer === null ? (before?.loginServer ?? home) : originOf(loginServer);
   if (server === null)
     throw invalid('name the control server: postern up --login-server https://headscale.example.net');
+  if (hasReservedHost(server))
+    throw invalid(
+      `the control server ${server} has the name of a kind of principals (login, userid, nodeid); name it by its full domain or its address`,
+    );
   const isSameServer = before?.loginServer === server;
   const isByOperator = isOperator || (isSameServer && before.isByOperator);
   if (!isAllowed({ loginServer: server, isByOperator }, allowed))
@@ -70,7 +82,11 @@ export function isAllowed(
   { loginServer, isByOperator }: Pick<JoinRecord, 'loginServer' | 'isByOperator'>,
   allowed: readonly string[],
 ): boolean {
-  return isByOperator || allowed.includes(loginServer);
+  return !hasReservedHost(loginServer) && (isByOperator || allowed.includes(loginServer));
+}
+
+function hasReservedHost(server: string): boolean {
+  return RESERVED_HOSTS.has(new URL(server).hostname);
 }
 
 /** One folder for each server, so that the keys of one are never shown to another. */

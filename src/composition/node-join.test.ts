@@ -1,6 +1,6 @@
 /** Joining a network: whose choice it is, what is remembered, and who is behind a connection of it. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duplex } from 'node:stream';
@@ -116,7 +116,22 @@ interface World {
   last(): FakeNode;
 }
 
-async function setUp(t: TestContext, loginServers: string[] = []): Promise<World> {
+/** Postern's own network, where no gateway was yet; `keys` are those that were made. */
+interface Home {
+  readonly loginServer: string;
+  readonly keys: string[];
+  hasGateway: boolean;
+  isLocal: boolean;
+}
+
+const homeNetwork = (): Home => ({
+  loginServer: 'http://coordination.example',
+  keys: [],
+  hasGateway: false,
+  isLocal: true,
+});
+
+async function setUp(t: TestContext, loginServers: string[] = [], home: Home | null = null): Promise<World> {
   const stateDir = await mkdtemp(join(tmpdir(), 'postern-join-'));
   t.after(() => rm(stateDir, { recursive: true, force: true }));
   const nodes: FakeNode[] = [];
@@ -140,6 +155,19 @@ async function setUp(t: TestContext, loginServers: string[] = []): Promise<World
         nodes.push(node);
         return node.asNode();
       },
+      home:
+        home === null
+          ? null
+          : {
+              loginServer: home.loginServer,
+              isLocal: home.isLocal,
+              dialer: { dial: () => Promise.reject(new Error('nothing is dialled')) },
+              hasGateway: () => home.hasGateway,
+              createKey() {
+                home.keys.push(`key-${home.keys.length + 1}`);
+                return Promise.resolve(new Secret(home.keys.at(-1) ?? ''));
+              },
+            },
       announce: (text) => announced.push(text),
       logger: silentLogger,
     });
@@ -193,6 +221,9 @@ test('addresses, names and tags that cannot be are refused', async (t) => {
     { loginServer: 'ftp://headscale.example.net' },
     { loginServer: 'https://user@headscale.example.net' },
     { loginServer: 'https://headscale.example.net/path' },
+    { loginServer: 'https://login' },
+    { loginServer: 'https://userid:8443' },
+    { loginServer: 'http://NodeID' },
     { hostname: '' },
     { hostname: 'a b' },
     { hostname: 'x'.repeat(64) },
@@ -381,4 +412,53 @@ test('only the operator in person may name any server: the process’s own user 
     assert.equal((await up(principal, door)).state, 'starting');
     await port.logout().catch(() => undefined);
   }
+});
+
+test('a gateway that was told nothing is in Postern’s own network, on loopback while no other device can join', async (t) => {
+  const home = homeNetwork();
+  const { network, last, announced, hosts, reopen } = await setUp(t, [], home);
+  const { options } = last();
+  assert.equal(options.controlUrl, home.loginServer);
+  assert.deepEqual([options.address4, options.address6], ['127.0.0.1', '::1']);
+  assert.deepEqual(home.keys, ['key-1']);
+  await last().run();
+  assert.equal(network.status().state, 'running');
+  assert.deepEqual([network.urls, announced], [[], []], 'nobody is told of what nobody reaches');
+  assert.ok(hosts.at(-1)?.includes('ai'));
+  home.isLocal = false;
+  home.hasGateway = true;
+  await mkdir(last().options.stateDir, { recursive: true });
+  await writeFile(join(last().options.stateDir, 'node.json'), '{}');
+  const again = await reopen();
+  assert.deepEqual(home.keys, ['key-1'], 'a device that is known needs no key');
+  assert.equal(last().options.address4, undefined);
+  await last().run();
+  assert.ok(again.urls.includes('http://ai'));
+});
+
+test('`down` keeps the gateway out of its own network, over restarts; `up` alone puts it back with a key of its own', async (t) => {
+  const home = homeNetwork();
+  const { network, nodes, reopen } = await setUp(t, [], home);
+  await network.logout();
+  assert.equal(network.status().state, 'off');
+  const again = await reopen();
+  assert.equal(nodes.length, 1);
+  const status = await again.up({ ...ASK, loginServer: null, isOperator: false });
+  assert.equal(status.loginServer, home.loginServer);
+  assert.deepEqual(home.keys, ['key-1', 'key-2']);
+});
+
+test('another network takes the place of Postern’s own without a logout; the other way it needs one', async (t) => {
+  const home = homeNetwork();
+  const { network, last } = await setUp(t, [], home);
+  await last().run();
+  assert.equal((await network.up(ASK)).loginServer, SERVER);
+  await last().run();
+  await assert.rejects(network.up({ ...ASK, loginServer: home.loginServer }), code('network_joined'));
+});
+
+test('without a tailnet to join the gateway stands all the same, and says what is missing', async (t) => {
+  const { reopen } = await setUp(t);
+  const network = await reopen();
+  await assert.rejects(network.up({ ...ASK, loginServer: null }), code('network_invalid'));
 });

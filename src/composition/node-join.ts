@@ -1,9 +1,9 @@
 /**
- * The network that this gateway joined by itself (`postern up`): which one, since when, and the
- * gateway's door in it. A network's control server says who is who, so naming one is the operator's
- * (docs/design/0012-joining.md). One network at a time; it is joined again after a restart.
+ * The network that this gateway is a device of: which one, since when, and the gateway's door in it. From the
+ * first start that is Postern's own; `postern up` takes another. A network's control server says who is who, so
+ * naming one is the operator's (docs/design/0012-joining.md). One network at a time; it is joined again after a restart.
  */
-import { rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError, describeError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -11,6 +11,7 @@ import type { Secret } from '../base/secret.ts';
 import type { OperatorSettings } from '../config/index.ts';
 import type { JoinedPeer, JoinedPeers } from '../doors/index.ts';
 import type { NodeEvent, NodeStatus, TailnetNode, TailnetNodeOptions } from '../tailnet/node/index.ts';
+import type { HomeNetwork } from './control-home.ts';
 import { createNodeDialer } from './node-dialer.ts';
 import {
   isAllowed,
@@ -63,6 +64,8 @@ export interface JoinedNetworkOptions {
   >;
   readonly ownAddresses: () => readonly string[];
   readonly createNode: (options: TailnetNodeOptions) => JoinableNode;
+  /** Postern's own network; null where this process carries none. */
+  readonly home: Omit<HomeNetwork, 'close' | 'owner'> | null;
   /** Prints a line on the operator's terminal. */
   readonly announce: (text: string) => void;
   readonly logger: Logger;
@@ -77,6 +80,9 @@ interface Current {
 
 /** Telling the control server may take this long; the network is left in any case. */
 const LOGOUT_TIMEOUT_MS = 10_000;
+
+/** Where no other device can join, none has to reach the node. */
+const LOOPBACK = { address4: '127.0.0.1', address6: '::1' } as const;
 
 export class JoinedNetwork {
   readonly peers: JoinedPeers;
@@ -115,14 +121,26 @@ export class JoinedNetwork {
       this.#options.logger.error('the joined network is not known any more', { error: this.#recordFault });
       return;
     }
+    if (this.#record === null) return this.#goHome();
     const record = this.#record;
-    if (record?.isWanted !== true) return;
-    if (isAllowed(record, this.#options.settings.doors.node.loginServers)) {
-      this.#start(record, null);
+    if (!record.isWanted) return;
+    if (isAllowed(record, this.#allowed)) {
+      this.#start(record, await this.#keyFor(record, null));
       return;
     }
     this.#recordFault = `the operator does not allow the control server ${record.loginServer} any more`;
     this.#options.logger.error('the network is not joined again', { error: this.#recordFault });
+  }
+
+  /** A gateway that was told nothing is in Postern's own network. */
+  async #goHome(): Promise<void> {
+    if (this.#options.home === null) return;
+    try {
+      await this.up({ loginServer: null, authKey: null, hostname: null, tags: null, isOperator: true });
+    } catch (error) {
+      this.#recordFault = describeError(error);
+      this.#options.logger.error('the gateway is not in its own network', { error: this.#recordFault });
+    }
   }
 
   /** From now on connections of the network are served. */
@@ -139,10 +157,12 @@ export class JoinedNetwork {
     return this.#change(async () => {
       const record = joinRecordFor(request, {
         before: this.#record,
-        allowed: this.#options.settings.doors.node.loginServers,
+        allowed: this.#allowed,
+        home: this.#options.home?.loginServer ?? null,
       });
       const current = this.#current;
-      if (current !== null && current.record.loginServer !== record.loginServer && isIn(current))
+      const isElsewhere = current !== null && current.record.loginServer !== record.loginServer;
+      if (isElsewhere && !this.#isHome(current.record) && isIn(current))
         throw new AppError<JoinErrorCode>(
           'network_joined',
           `this gateway is in the network of ${current.record.loginServer}; leave it first: postern down --logout`,
@@ -156,7 +176,7 @@ export class JoinedNetwork {
       await this.#keep(record);
       this.#record = record;
       this.#recordFault = null;
-      this.#start(record, request.authKey);
+      this.#start(record, await this.#keyFor(record, request.authKey));
       return this.status();
     });
   }
@@ -198,8 +218,9 @@ export class JoinedNetwork {
         await node.close();
         await rm(this.#nodeFolder(record), { recursive: true, force: true });
       }
-      this.#record = null;
-      await this.#keep(null);
+      /* Else the next start would go home again. */
+      this.#record = this.#isHome(record) ? { ...record, isWanted: false } : null;
+      await this.#keep(this.#record);
       return this.status();
     });
   }
@@ -207,7 +228,6 @@ export class JoinedNetwork {
   status(): JoinedStatus {
     const current = this.#current;
     const node = current?.node.status() ?? null;
-    const allowed = this.#options.settings.doors.node.loginServers;
     const problem = current?.problem ?? node?.control?.problem ?? this.#recordFault;
     return {
       state: node === null ? 'off' : current?.problem === null ? underWay(node.state) : 'failed',
@@ -215,14 +235,33 @@ export class JoinedNetwork {
       hostname: this.#record?.hostname ?? null,
       problem,
       urls: this.urls,
-      allowed,
+      allowed: this.#options.settings.doors.node.loginServers,
       node,
     };
   }
 
   /** As people write them: `http://ai.example.ts.net`. Empty while there are none. */
   get urls(): readonly string[] {
-    return this.#current === null ? [] : this.#serving.urlsOf(this.#current.node);
+    const current = this.#current;
+    const isReached = current !== null && !(this.#isHome(current.record) && this.#options.home?.isLocal);
+    return isReached ? this.#serving.urlsOf(current.node) : [];
+  }
+
+  get #allowed(): readonly string[] {
+    const { settings, home } = this.#options;
+    return [...settings.doors.node.loginServers, ...(home === null ? [] : [home.loginServer])];
+  }
+
+  #isHome({ loginServer }: JoinRecord): boolean {
+    return loginServer === this.#options.home?.loginServer;
+  }
+
+  /** Nobody has to make a key for the gateway's own network. */
+  async #keyFor(record: JoinRecord, given: Secret | null): Promise<Secret | null> {
+    const { home } = this.#options;
+    if (given !== null || home === null || !this.#isHome(record)) return given;
+    const isKnown = home.hasGateway() && (await exists(join(this.#nodeFolder(record), 'node.json')));
+    return isKnown ? null : home.createKey();
   }
 
   /** A way to another device of the network; null where the host is none. */
@@ -254,8 +293,9 @@ export class JoinedNetwork {
   }
 
   #createNode(record: JoinRecord, authKey: Secret | null): JoinableNode {
-    const { settings, ownAddresses, createNode } = this.#options;
+    const { settings, ownAddresses, createNode, home } = this.#options;
     const { loginServer, hostname, tags } = record;
+    const isHome = home !== null && this.#isHome(record);
     return createNode({
       stateDir: this.#nodeFolder(record),
       hostname,
@@ -263,7 +303,8 @@ export class JoinedNetwork {
       ...(authKey === null ? {} : { authKey }),
       tags,
       port: settings.doors.node.tailnetUdpPort,
-      dialer: createNodeDialer({ settings, loginServer, ownAddresses }),
+      ...(isHome && home.isLocal ? LOOPBACK : {}),
+      dialer: isHome ? home.dialer : createNodeDialer({ settings, loginServer, ownAddresses }),
     });
   }
 
@@ -278,7 +319,8 @@ export class JoinedNetwork {
     };
     this.#current = current;
     node.onEvent((event) => this.#onEvent(current, event));
-    logger.info('joining a network', { loginServer: record.loginServer, hostname: record.hostname });
+    const { loginServer, hostname } = record;
+    if (!this.#isHome(record)) logger.info('joining a network', { loginServer, hostname });
     void node
       .up({ signal: current.life.signal })
       .then(() => this.#listen(current))
@@ -293,10 +335,7 @@ export class JoinedNetwork {
     if (this.#current !== current) return;
     switch (event.type) {
       case 'state':
-        this.#options.logger.info('the joined network', {
-          state: event.state,
-          ...(event.problem === null ? {} : { problem: event.problem.message }),
-        });
+        this.#tellState(current, event);
         this.#serving.tellHosts(current.node);
         break;
       case 'network':
@@ -314,6 +353,15 @@ export class JoinedNetwork {
     }
   }
 
+  /** That the gateway is in its own network is nothing new. */
+  #tellState({ record }: Current, { state, problem }: Extract<NodeEvent, { type: 'state' }>): void {
+    if (problem === null && this.#isHome(record)) return;
+    this.#options.logger.info('the joined network', {
+      state,
+      ...(problem === null ? {} : { problem: problem.message }),
+    });
+  }
+
   /** Whoever visits the page decides whose device this is: for the operator's eyes, not for the log. */
   #tellLogin({ record }: Current, url: string): void {
     const page = webAddress(url);
@@ -323,6 +371,7 @@ export class JoinedNetwork {
 
   #listen({ record, node }: Current): void {
     if (this.#current?.node !== node || !this.#serving.open(node)) return;
+    if (this.#isHome(record)) return;
     const [first = record.hostname] = this.urls;
     this.#options.announce(`This gateway is in the network of ${record.loginServer}: ${first}`);
   }
@@ -352,6 +401,13 @@ export class JoinedNetwork {
     this.#lastChange = result.catch(() => undefined);
     return result;
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Before its state is read, a node that was told to join says that it is stopped. */

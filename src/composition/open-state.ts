@@ -74,22 +74,23 @@ const STARTER_GRANT_SETTING = 'starter_grant_made';
 export async function ensureStarterGrant(
   store: Store,
   settings: OperatorSettings,
-  clock: Clock,
+  { clock, owner }: { readonly clock: Clock; readonly owner: string | null },
 ): Promise<void> {
   const uid = process.getuid?.();
   if (settings.config !== null || uid === undefined) return;
   if ((await store.getSetting(STARTER_GRANT_SETTING)) !== null) return;
-  const principal = `local:${uid}`;
-  await store.putGrant({
-    principal,
-    role: 'user',
-    models: ['**'],
-    createdAt: clock.now(),
-    createdBy: 'operator',
-    expiresAt: null,
-    approvalId: null,
-  });
-  await store.putSetting(STARTER_GRANT_SETTING, principal);
+  const local = `local:${uid}`;
+  for (const principal of owner === null ? [local] : [local, owner])
+    await store.putGrant({
+      principal,
+      role: 'user',
+      models: ['**'],
+      createdAt: clock.now(),
+      createdBy: 'operator',
+      expiresAt: null,
+      approvalId: null,
+    });
+  await store.putSetting(STARTER_GRANT_SETTING, local);
 }
 
 /** The principals that `--admin` names administer from the start. */

@@ -30,8 +30,8 @@ export interface PublicListenerOptions {
   readonly networkAddresses: () => readonly string[];
   readonly own: OwnCertificate | null;
   readonly onRequest: (req: IncomingMessage, res: ServerResponse) => void;
-  /** Of devices that join Postern's own tailnets; null where there are none. */
-  readonly upgrades: ListenerUpgrades | null;
+  /** Of devices that join Postern's own tailnets. */
+  readonly upgrades: ListenerUpgrades;
   readonly limits: Partial<ListenerLimits>;
   /** The `Host` values that are right from now on. */
   readonly onHosts: (hosts: readonly string[]) => void;

@@ -91,16 +91,44 @@ describe('a Postern that other devices join', () => {
     assert.match(pinged, /via DERP\(postern\)/, 'the relay, over TLS with the pinned certificate');
   });
 
-  test('the gateway joins its own network, and the laptop’s call is its person’s', async () => {
-    const authKey = await cli('key', 'create', '--tags', 'tag:gateway');
-    const loopback = loginServer.replace('10.87.0.1', '127.0.0.1');
-    await cli('up', '--login-server', loopback, '--auth-key', authKey, '--hostname', 'ai', '--timeout', '20');
+  test('the gateway is the device `ai` of it, with no word from anybody: a call is its person’s, keyless', async () => {
+    const messages = [{ role: 'user', content: 'hello from the laptop' }];
     const answer = await eventually(async () => {
-      const asked = await askFrom(laptop.machine, 'http://ai/api/v1/whoami');
+      const asked = await askFrom(laptop.machine, 'http://ai/v1/chat/completions', {
+        method: 'POST',
+        body: { model: 'postern/echo', messages },
+      });
       return asked.status === 200 || asked.status === 403 ? asked : null;
     }, 'the laptop reaches the gateway');
     assert.equal(answer.status, 200, answer.text);
+    assert.match(answer.text, /You said: hello from the laptop/);
+    const records = await eventually(async () => {
+      const logs = await cli('logs', '--json');
+      return logs.includes(OWNER) ? logs : null;
+    }, 'the record');
+    assert.match(records, /laptop/);
+  });
+
+  test('a device without a direct path reaches it through the relay of the same process', async () => {
+    const far = await joinAs('far', await cli('key', 'create', '--user', OWNER), true);
+    const answer = await eventually(async () => {
+      const asked = await askFrom(far.machine, 'http://ai/api/v1/whoami');
+      return asked.status === 200 ? asked : null;
+    }, 'the far device reaches the gateway');
     assert.match(answer.text, /root@postern\.internal/);
+    const { peers } = JSON.parse(await cli('up', '--status', '--json'));
+    const path = peers.find(({ name }: { name: string }) => name === 'far')?.path;
+    assert.equal(path, 'relay');
+  });
+
+  test('`postern down` closes the door, for the next start, too; `postern up` opens it again', async () => {
+    await cli('down');
+    assert.equal((await askFrom(laptop.machine, 'http://ai/healthz')).status, 0);
+    await cli('up', '--timeout', '20');
+    await eventually(async () => {
+      const asked = await askFrom(laptop.machine, 'http://ai/healthz');
+      return asked.status === 200 ? true : null;
+    }, 'the door is open again');
   });
 
   test('stopped and started again, the devices come back by themselves', async () => {

@@ -105,7 +105,11 @@ export class NoiseStream extends Duplex {
     keys.receive.fill(0);
     keys.send.fill(0);
     raw.on('data', (chunk: Buffer) => this.#receive(chunk));
-    raw.on('end', () => this.push(null));
+    /*
+     * Half a connection serves nobody. Besides, Node's HTTP/2 over a stream that is none of the system's ends
+     * it in turn and may go on writing meanwhile, which is a failed assertion and the end of the process.
+     */
+    raw.on('end', () => this.destroy());
     raw.on('close', () => this.destroy());
     raw.on('error', () => this.destroy());
     /* Nobody else listens before HTTP/2 does. */

@@ -41,7 +41,8 @@ export class ControlStream extends Duplex {
     this.#raw = raw;
     this.#handshake = handshake;
     raw.on('data', (chunk: Buffer) => this.#receive(chunk));
-    raw.on('end', () => this.push(null));
+    /* Half a connection serves nobody, and HTTP/2 that is answering its end must not be written to. */
+    raw.on('end', () => this.destroy());
     raw.on('close', () => this.destroy());
     raw.on('error', (cause) =>
       this.destroy(
