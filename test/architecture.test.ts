@@ -33,6 +33,11 @@ const ONLY_IN: readonly {
   { pattern: /^node:crypto$/, folders: ['crypto'], why: 'cryptography is reviewed in one place' },
   { pattern: /^@noble\//, folders: ['crypto'], why: 'cryptography is reviewed in one place' },
   { pattern: /^node:sqlite$/, folders: ['store'], why: 'SQL lives behind the store port' },
+  {
+    pattern: /^(?:openid-client|oauth4webapi)$/,
+    folders: ['oidc'],
+    why: 'identity providers are asked in one place',
+  },
   { pattern: /^undici$/, folders: ['net'], why: 'every outbound connection goes through the guarded dialer' },
   { pattern: /^node:ffi$/, folders: ['tailnet'], why: 'memory outside the engine is touched in one place' },
   { pattern: /^node:child_process$/, folders: ['cli'], why: 'the gateway never starts a process' },

@@ -1,7 +1,8 @@
 /** The operator's settings: loaded once at start from flags, environment and file. */
+export type { SignInProviderSettings } from './sign-in-kind.ts';
 export type * from './operator-settings.ts';
 export { loadOperatorSettings, type LoadSettingsInput } from './load-settings.ts';
-export { SETTINGS, type SettingName, type SettingSpec } from './schema.ts';
+export { SETTINGS, type SettingSpec } from './schema.ts';
 export { SettingsError, type SettingsErrorCode } from './errors.ts';
 export {
   ensureMasterKey,

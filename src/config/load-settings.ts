@@ -106,6 +106,7 @@ function assemble(reader: SettingsReader, input: LoadSettingsInput, places: Plac
       serve: { listen: reader.get(SETTINGS['doors.serve.listen']) },
       jwt: reader.get(SETTINGS['doors.jwt']) ?? [],
     },
+    signIn: { providers: readSignIn(reader, input) },
     caFiles: (reader.get(SETTINGS.caFiles) ?? []).map((path) => absolute(path, input)),
     dangerouslyAllowPlainHttp: reader.get(SETTINGS.dangerouslyAllowPlainHttp) ?? false,
     tls: certFile === null || keyFile === null ? null : { certFile, keyFile },
@@ -162,8 +163,29 @@ function readMail(reader: SettingsReader): OperatorSettings['mail'] {
   return { host, port, tls, from, user, password };
 }
 
+function readSignIn(
+  reader: SettingsReader,
+  input: LoadSettingsInput,
+): OperatorSettings['signIn']['providers'] {
+  const providers = reader.get(SETTINGS['signIn.providers']) ?? [];
+  const ids = providers.map(({ id }) => id);
+  const twice = ids.find((id, at) => ids.indexOf(id) !== at);
+  if (twice !== undefined)
+    throw new SettingsError('settings_conflict', `signIn.providers names "${twice}" twice`);
+  return providers.map(({ clientSecretFile, ...provider }) => ({
+    ...provider,
+    clientSecretFile: clientSecretFile === null ? null : absolute(clientSecretFile, input),
+  }));
+}
+
 /** Rules that need more than one setting. */
 function checkTogether(settings: OperatorSettings): void {
+  if (settings.signIn.providers.length > 0 && settings.publicUrl === null) {
+    throw new SettingsError(
+      'settings_conflict',
+      'signIn.providers needs publicUrl, the address that providers send people back to',
+    );
+  }
   const { listen, doors } = settings;
   if (!listen.loopback && !settings.lan && settings.publicUrl === null) {
     throw new SettingsError(

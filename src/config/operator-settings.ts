@@ -1,5 +1,6 @@
 /** The operator's settings: what the process may do, given by flags, environment and one file. Never by the API. */
 import type { Secret } from '../base/secret.ts';
+import type { SignInProviderSettings } from './sign-in-kind.ts';
 
 /** Where a value came from; the strongest first. */
 export type SettingOrigin =
@@ -99,6 +100,8 @@ export interface OperatorSettings {
     readonly serve: { readonly listen: ListenAddress | { readonly socketPath: string } | null };
     readonly jwt: readonly JwtDoorSettings[];
   };
+  /** How people sign in to Postern's own tailnets. */
+  readonly signIn: { readonly providers: readonly SignInProviderSettings[] };
   /** PEM files of further authorities for outbound TLS. */
   readonly caFiles: readonly string[];
   /** The public listener speaks HTTP unless `tls` names files. */

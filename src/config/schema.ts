@@ -18,6 +18,7 @@ import {
   secretKind,
   type SettingKind,
 } from './setting-kinds.ts';
+import { signInProviderKind } from './sign-in-kind.ts';
 
 export interface SettingSpec<Value = unknown> {
   readonly kind: SettingKind<Value>;
@@ -263,6 +264,13 @@ export const SETTINGS = {
     example:
       '[{"issuer": "https://token.actions.githubusercontent.com", "audience": "postern", "algorithms": ["RS256"], "tenantClaim": {"name": "repository_owner_id", "value": "12345"}}]',
   }),
+  'signIn.providers': setting({
+    kind: listKind(signInProviderKind),
+    doc: "OpenID providers by which people sign their devices in to Postern's own tailnets: `id`, `issuer`, `clientId`, and if wanted `title`, `clientSecretFile`, `scopes`, `groupsClaim`. Needs `publicUrl`; each tailnet says whom it admits.",
+    fallback: 'none',
+    example:
+      '[{"id": "acme", "title": "Acme", "issuer": "https://login.example.com", "clientId": "postern", "clientSecretFile": "/run/secrets/acme", "groupsClaim": "groups"}]',
+  }),
   caFiles: setting({
     kind: listKind(pathKind),
     flag: '--ca-file',
@@ -407,6 +415,5 @@ export const SETTINGS = {
   }),
 } as const;
 
-export type SettingName = keyof typeof SETTINGS;
 /** Settings that weaken security begin so, at the last level of their name. */
 export const DANGEROUS_PREFIX = 'dangerously';

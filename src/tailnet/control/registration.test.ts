@@ -185,7 +185,10 @@ describe('people who sign in', () => {
     assert.match(why(bed.ask(MACHINE, { nodeKey: NODE, tailnet: 'required:none' })), /nobody can sign in/);
     const { login } = bed.ask(MACHINE, { nodeKey: NODE }) as Extract<RegisterAnswer, { type: 'login' }>;
     const userId = home.users()[0]?.id ?? 0;
-    assert.equal(approveLogin(bed.coordinator, login, { tailnet: farm, userId }).type, 'refused');
+    assert.equal(
+      approveLogin(bed.coordinator, login, { tailnet: farm, userId, by: 'admin' }).type,
+      'refused',
+    );
     const user = { login: 'a@example.com', displayName: 'A', role: 'member' } as const;
     await assert.rejects(bed.admin.addUser(farm, user), /no users/);
     const node = bed.join(keyOf('m2'), {

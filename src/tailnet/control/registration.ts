@@ -97,6 +97,8 @@ function joinByKey(coordinator: Coordinator, machineKey: KeyHex, question: Regis
   if (found === null || !isUsable(found.key, now))
     return { type: 'refused', why: 'this auth key is not valid: it is unknown, expired, revoked or used' };
   const { tailnet, key } = found;
+  if (key.userId !== null && tailnet.user(key.userId)?.isSuspended === true)
+    return { type: 'refused', why: 'the user of this auth key is suspended' };
   const tags = tagsByKey(tailnet, key, question.host?.requestTags ?? []);
   if ('why' in tags) return { type: 'refused', ...tags };
   const answer = join(coordinator, tailnet, {
@@ -291,20 +293,27 @@ export interface Approval {
   readonly tailnet: Tailnet;
   /** Whose device it will be. */
   readonly userId: number;
+  /** An admin's word is a device approval too; a person's own is not. */
+  readonly by: 'admin' | 'person';
 }
 
-/** An admin lets a waiting device in. The outcome is not told yet: first it must last. */
+/** A waiting device is let in. The outcome is not told yet: first it must last. */
 export function approveLogin(
   coordinator: Coordinator,
   login: PendingLogin,
   approval: Approval,
 ): LoginOutcome {
-  const { tailnet, userId } = approval;
+  const { tailnet, userId, by } = approval;
   if (login.tailnet !== null && login.tailnet !== tailnet.id)
     return { type: 'refused', why: 'this device asked for another tailnet' };
   if (tailnet.record.kind === 'machines')
     return { type: 'refused', why: 'nobody can sign in there: use an auth key' };
-  if (tailnet.user(userId) === null) return { type: 'refused', why: 'there is no such user' };
+  const user = tailnet.user(userId);
+  if (user === null) return { type: 'refused', why: 'there is no such user' };
+  if (user.isSuspended === true) return { type: 'refused', why: 'this user is suspended' };
+  const former = login.oldNodeKey === null ? null : coordinator.device(login.machineKey, login.oldNodeKey);
+  if (by === 'person' && former?.tailnet.id === tailnet.id && former.node.userId !== userId)
+    return { type: 'refused', why: 'this device belongs to somebody else here: log it out first' };
   if (coordinator.holder(login.nodeKey) !== null) return { type: 'forgotten' };
   const tags = tagsByUser(tailnet, userId, login.host?.requestTags ?? []);
   if ('why' in tags) return { type: 'refused', ...tags };
@@ -317,7 +326,7 @@ export function approveLogin(
     userId: tags.tags.length > 0 ? null : userId,
     tags: tags.tags,
     isEphemeral: login.isEphemeral,
-    isAuthorized: true,
+    isAuthorized: by === 'admin' || !tailnet.record.deviceApproval,
     authKeyId: null,
   });
   return answer.type === 'refused' ? answer : { type: 'approved' };
