@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the programs of the interop suite (test/interop): the official tailscaled and tailscale,
-# Headscale, and wireguard-go, each at the version and with the hashes that test/interop/pinned
-# states. They go to ${POSTERN_INTEROP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/postern-interop}/bin.
+# Headscale, wireguard-go, and a program around Tailscale's official API client, each at the version
+# and with the hashes that test/interop/pinned states. They go to
+# ${POSTERN_INTEROP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/postern-interop}/bin.
 #
 # Needs Go (1.26.6 or newer; an older one fetches that through the module proxy where GOTOOLCHAIN
 # lets it) and, to build, about 4 GB of Go caches. About five minutes on two cores the first time,
@@ -25,7 +26,8 @@ build() {
   local module=$1 package name stamp want begin
   shift
   stamp=$BIN/.$module.stamp
-  want=$(cat "$PINNED/$module/go.mod" "$PINNED/$module/go.sum" | sha256sum | cut -d' ' -f1)
+  # A module of our own has a main.go besides.
+  want=$(find "$PINNED/$module" -type f | LC_ALL=C sort | xargs cat | sha256sum | cut -d' ' -f1)
   for package in "$@"; do
     [ -x "$BIN/${package##*/}" ] || rm -f "$stamp"
   done
@@ -74,6 +76,7 @@ pinned() {
 build wireguard golang.zx2c4.com/wireguard
 build tailscale tailscale.com/cmd/tailscaled tailscale.com/cmd/tailscale
 build headscale github.com/juanfont/headscale/cmd/headscale
+build api-client postern.invalid/interop/api-client
 [ "$BIN/wireguard" -ef "$BIN/wireguard-go" ] || ln -sf wireguard "$BIN/wireguard-go"
 
 # The module and version that a program was built from, as Go wrote it into the file.

@@ -30,6 +30,8 @@ export const KEY_LABELS = {
   control: 'postern/control/1',
   /** Hashes of the keys by which devices join. */
   authKeyHash: 'postern/auth-key-hash/1',
+  /** Secrets of tailnets' webhooks, under the key of auth keys. */
+  tailnetWebhooks: 'postern/tailnet-webhooks/1',
   /** Everything else that is short-lived and signed. */
   session: 'postern/session/1',
 } as const;

@@ -227,6 +227,19 @@ describe('the identity of a request (DESIGN section 5, INTERFACES “Identity on
     );
   });
 
+  test('a token may be the user name of Basic; what is no token there is no credential', async () => {
+    const { identifier, mint } = await setUp();
+    const ask = async (user: string): Promise<string> => {
+      const value = `Basic ${Buffer.from(`${user}:`).toString('base64')}`;
+      const facts = request(fakeSocket('127.0.0.1'), ['authorization', value]);
+      return told(await identifier.identify(facts, 'loopback'));
+    };
+    assert.match(await ask(await mint()), / by token/);
+    assert.equal(await ask('pst_unknown'), '401 token_invalid (token_unknown) challenge');
+    for (const user of ['', 'pst_', 'alice', 'psta_x'])
+      assert.equal(await ask(user), 'local:1000 by local', user);
+  });
+
   test('any other credential is ignored on an ambient door, and is a 401 without identity', async () => {
     const foreign = [
       'authorization',

@@ -70,10 +70,20 @@ function bare(value: string, where: string): string {
   if (where === 'authorization' || where === 'x-postern-authorization') {
     const match = /^bearer +/i.exec(text);
     if (match !== null) return text.slice(match[0].length);
-    /* Other schemes (Basic, AWS4-HMAC-SHA256) are no token of ours. */
+    const basic = where === 'authorization' ? basicUser(text) : null;
+    if (basic !== null) return basic;
+    /* Other schemes (AWS4-HMAC-SHA256, Basic with anything else) are no token of ours. */
     return where === 'x-postern-authorization' && !text.includes(' ') ? text : '';
   }
   return text;
+}
+
+/** A token as the user name of `Basic`, as `curl -u` and Tailscale's clients send an API key; null for anything else. */
+function basicUser(text: string): string | null {
+  const [, value] = /^basic +([A-Za-z0-9+/=]{1,400})$/i.exec(text) ?? [];
+  if (value === undefined) return null;
+  const [name = ''] = Buffer.from(value, 'base64').toString('latin1').split(':', 1);
+  return name.startsWith(TOKEN_PREFIX) && name.length > TOKEN_PREFIX.length ? name : null;
 }
 
 /** SDKs may send one key in two headers; that is one credential. */

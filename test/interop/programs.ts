@@ -1,6 +1,7 @@
 /**
- * The programs that no one here wrote: the official tailscaled and tailscale, Headscale and
- * wireguard-go, as `scripts/install-interop.sh` builds them at pinned versions, outside the tree.
+ * The programs that no one here wrote: the official tailscaled and tailscale, Headscale and wireguard-go, and a
+ * shell around Tailscale's official API client, as `scripts/install-interop.sh` builds them at pinned versions,
+ * outside the tree.
  */
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -11,6 +12,8 @@ export interface Programs {
   readonly tailscale: string;
   readonly headscale: string;
   readonly wireguardGo: string;
+  /** test/interop/pinned/api-client. */
+  readonly apiClient: string;
 }
 
 /** Absolute paths. @throws Error if one is missing: a missing tool is a failure, never a skip. */
@@ -28,5 +31,6 @@ export function findPrograms(env: Readonly<Record<string, string | undefined>> =
     tailscale: find('tailscale'),
     headscale: find('headscale'),
     wireguardGo: find('wireguard-go'),
+    apiClient: find('api-client'),
   };
 }

@@ -6,6 +6,7 @@ import { newId } from '../../base/ids.ts';
 import type { UnixMs } from '../../base/clock.ts';
 import type { Secret } from '../../base/secret.ts';
 import { parseCidr, parseIp } from '../../wire/ip.ts';
+import type { ApiClients } from './api-clients.ts';
 import { isUsable, makeAuthKey } from './auth-keys.ts';
 import type { Coordinator } from './coordinator.ts';
 import { isLabel } from './device-names.ts';
@@ -23,6 +24,7 @@ import {
 } from './records.ts';
 import { approveLogin } from './registration.ts';
 import type { Tailnet } from './tailnet.ts';
+import type { Webhooks } from './webhooks.ts';
 
 const TAILNETS_MAX = 1000;
 const KEYS_MAX = 10_000;
@@ -41,6 +43,8 @@ export interface NewTailnet {
   readonly kind: TailnetKind;
   /** HuJSON; null: the default policy. */
   readonly policy?: string | null;
+  /** When it is deleted by itself; null, the default: never. */
+  readonly expiresAt?: UnixMs | null;
 }
 
 export type TailnetChange = Partial<
@@ -97,7 +101,7 @@ export class ControlAdministration {
     return found;
   }
 
-  async createTailnet({ id, name, kind, policy = null }: NewTailnet): Promise<Tailnet> {
+  async createTailnet({ id, name, kind, policy = null, expiresAt = null }: NewTailnet): Promise<Tailnet> {
     if (!isLabel(name))
       throw coordinationError(
         'coordination_invalid',
@@ -119,6 +123,7 @@ export class ControlAdministration {
       dns: DEFAULT_DNS,
       policy: null,
       createdAt: coordinator.now(),
+      ...(expiresAt === null ? {} : { expiresAt }),
     });
     try {
       if (policy !== null) tailnet.change({ ...tailnet.record, policy });
@@ -237,6 +242,16 @@ export class ControlAdministration {
     await this.#coordinator.ledger.durable();
   }
 
+  /** OAuth clients of the API. */
+  get clients(): ApiClients {
+    return this.#coordinator.clients;
+  }
+
+  /** Whom tailnets tell of their events. */
+  get webhooks(): Webhooks {
+    return this.#coordinator.webhooks;
+  }
+
   logins(): readonly PendingLogin[] {
     return this.#coordinator.logins.list();
   }
@@ -254,7 +269,7 @@ export class ControlAdministration {
 
   /** The device is `userId`'s, or tagged as it asked and that person may. */
   async approve(login: PendingLogin, tailnet: Tailnet, userId: number): Promise<void> {
-    const outcome = approveLogin(this.#coordinator, login, { tailnet, userId });
+    const outcome = approveLogin(this.#coordinator, login, { tailnet, userId, by: 'admin' });
     if (outcome.type === 'refused') throw coordinationError('coordination_invalid', outcome.why);
     await this.#coordinator.ledger.durable();
     login.settle(outcome);

@@ -7,16 +7,19 @@ import type { Clock, UnixMs } from '../../base/clock.ts';
 import { encodeBase32 } from '../../base/ids.ts';
 import type { Logger } from '../../base/log.ts';
 import type { Random } from '../../base/random.ts';
+import { deriveKey, KEY_LABELS } from '../../crypto/index.ts';
 import type { KeyHex } from '../protocol/index.ts';
 import { AddressPool } from './addresses.ts';
+import { ApiClients } from './api-clients.ts';
 import { hashAuthKey } from './auth-keys.ts';
 import { DENY_ALL } from './deny-all.ts';
 import { Ledger } from './ledger.ts';
 import { PendingLogins } from './pending-logins.ts';
 import type { ControlStore, NetworkPolicyCompiler, RelayMap } from './ports.ts';
 import { readRecords } from './read-records.ts';
-import type { AuthKeyRecord, NodeRecord, TailnetRecord } from './records.ts';
+import type { ApiClientRecord, AuthKeyRecord, NodeRecord, TailnetRecord, WebhookRecord } from './records.ts';
 import { Tailnet, type TailnetParts } from './tailnet.ts';
+import { Webhooks } from './webhooks.ts';
 
 export interface CoordinatorOptions {
   readonly store: ControlStore;
@@ -61,15 +64,21 @@ export class Coordinator {
   readonly ledger: Ledger;
   readonly addresses: AddressPool;
   readonly logins: PendingLogins;
+  #clients: ApiClients;
+  #webhooks: Webhooks;
   #lastId = 0;
 
   private constructor(options: CoordinatorOptions) {
     this.#options = options;
-    this.ledger = new Ledger(options.store);
+    this.ledger = new Ledger(options.store, (kind, tailnet, name) =>
+      this.#webhooks.look(tailnet, kind, name),
+    );
     this.addresses = new AddressPool(options.random);
     this.logins = new PendingLogins(options.random);
     const { compiler, relays, domainSuffix } = options;
     this.#parts = { ledger: this.ledger, compiler, relays, domainSuffix };
+    this.#clients = this.#openClients([]);
+    this.#webhooks = this.#openWebhooks([]);
   }
 
   /** Loads everything that the store has. Rejects if it cannot be read. */
@@ -78,6 +87,8 @@ export class Coordinator {
     const records = readRecords(await options.store.listControlRecords());
     const now = options.clock.now();
     coordinator.#lastId = records.counter.lastId;
+    coordinator.#clients = coordinator.#openClients(records.apiClients);
+    coordinator.#webhooks = coordinator.#openWebhooks(records.webhooks);
     for (const record of records.tailnets) {
       const ofTailnet = <Item extends { readonly tailnet: string }>(items: readonly Item[]): Item[] =>
         items.filter(({ tailnet }) => tailnet === record.id);
@@ -91,6 +102,23 @@ export class Coordinator {
       tailnet.pass(now);
     }
     return coordinator;
+  }
+
+  #openClients(records: readonly ApiClientRecord[]): ApiClients {
+    const { clock, random } = this.#options;
+    return new ApiClients(
+      { ledger: this.ledger, hashOf: (text) => this.hashOf(text), clock, random },
+      records,
+    );
+  }
+
+  #openWebhooks(records: readonly WebhookRecord[]): Webhooks {
+    const { authKeyHashKey, clock, random } = this.#options;
+    const key = deriveKey(authKeyHashKey, KEY_LABELS.tailnetWebhooks);
+    return new Webhooks(
+      { ledger: this.ledger, key, tailnetOf: (id) => this.tailnet(id), clock, random },
+      records,
+    );
   }
 
   #open(record: TailnetRecord, content: ConstructorParameters<typeof Tailnet>[2]): Tailnet {
@@ -130,6 +158,16 @@ export class Coordinator {
     return `n${encodeBase32(this.#options.random.bytes(10))}CNTRL`;
   }
 
+  /** Programs that use the API. */
+  get clients(): ApiClients {
+    return this.#clients;
+  }
+
+  /** Whom tailnets tell of their events. */
+  get webhooks(): Webhooks {
+    return this.#webhooks;
+  }
+
   tailnets(): readonly Tailnet[] {
     return [...this.#tailnets.values()];
   }
@@ -146,14 +184,26 @@ export class Coordinator {
 
   /** Ends all its devices and forgets everything of it. */
   removeTailnet(tailnet: Tailnet): void {
+    /* Before its devices go: the end of a tailnet is told nobody one device at a time. */
+    this.#webhooks.forget(tailnet.id);
     for (const { id } of tailnet.nodes()) this.removeNode(tailnet, id);
     for (const { id, hash } of tailnet.keys()) {
       this.#byAuthKey.delete(hash);
       tailnet.removeKey(id);
     }
     for (const { id } of tailnet.users()) this.ledger.delete('user', tailnet.id, id);
+    this.#clients.forget(tailnet.id);
     this.#tailnets.delete(tailnet.id);
     this.ledger.delete('tailnet', tailnet.id, tailnet.id);
+  }
+
+  #end(tailnet: Tailnet): void {
+    const { id, record } = tailnet;
+    this.#options.logger.info('a tailnet has come to its end and is deleted', {
+      tailnet: id,
+      name: record.name,
+    });
+    this.removeTailnet(tailnet);
   }
 
   /** The device of these keys; null if there is none. */
@@ -265,6 +315,8 @@ export class Coordinator {
     const now = this.now();
     this.logins.pass(now);
     for (const tailnet of this.#tailnets.values()) tailnet.pass(now);
+    this.#webhooks.pass(now);
+    for (const tailnet of this.tailnets()) if (hasEnded(tailnet.record, now)) this.#end(tailnet);
     const graceMs = this.#options.offlineGraceMs ?? OFFLINE_GRACE_MS;
     const silenceMs = this.#options.ephemeralSilenceMs ?? EPHEMERAL_SILENCE_MS;
     for (const [id, silence] of this.#silentSince) {
@@ -282,6 +334,10 @@ export class Coordinator {
       if (node.isEphemeral && silence.since + silenceMs <= now) this.removeNode(tailnet, id);
     }
   }
+}
+
+function hasEnded({ expiresAt = null }: TailnetRecord, now: UnixMs): boolean {
+  return expiresAt !== null && expiresAt <= now;
 }
 
 interface Place {
@@ -322,10 +378,10 @@ function openTailnet(
 function deniedUntilChanged(compiler: NetworkPolicyCompiler): NetworkPolicyCompiler {
   let isFirst = true;
   return {
-    compile(text, world) {
+    compile(text, world, isWritten) {
       const current = isFirst ? DENY_ALL : compiler;
       isFirst = false;
-      return current.compile(text, world);
+      return current.compile(text, world, isWritten);
     },
   };
 }

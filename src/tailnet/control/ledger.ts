@@ -12,11 +12,14 @@ interface Change extends StoredRecordName {
 
 export class Ledger {
   readonly #store: ControlStore;
+  readonly #onChange: (kind: RecordKind, tailnet: string, name: string) => void;
   #dirty = new Map<string, Change>();
   #running: Promise<void> | null = null;
 
-  constructor(store: ControlStore) {
+  /** `onChange` is told of every record at once, long before it is durable; must not throw. */
+  constructor(store: ControlStore, onChange: (kind: RecordKind, tailnet: string, name: string) => void) {
     this.#store = store;
+    this.#onChange = onChange;
   }
 
   put<Kind extends RecordKind>(
@@ -25,15 +28,16 @@ export class Ledger {
     name: string | number,
     record: RecordKinds[Kind],
   ): void {
-    this.#change({ kind, tailnet, name: String(name), record });
+    this.#change(kind, { kind, tailnet, name: String(name), record });
   }
 
   delete(kind: RecordKind, tailnet: string, name: string | number): void {
-    this.#change({ kind, tailnet, name: String(name), record: null });
+    this.#change(kind, { kind, tailnet, name: String(name), record: null });
   }
 
-  #change(change: Change): void {
+  #change(kind: RecordKind, change: Change): void {
     this.#dirty.set(`${change.tailnet}\n${change.kind}\n${change.name}`, change);
+    this.#onChange(kind, change.tailnet, change.name);
   }
 
   get isClean(): boolean {

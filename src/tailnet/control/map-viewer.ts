@@ -28,6 +28,8 @@ export interface ViewSource {
   peersOf(id: number): ReadonlySet<number>;
   /** A peer as `viewer` sees it; null if it is not there for anybody. */
   peer(viewer: number, id: number): PeerView | null;
+  /** `tailcfg.Node` of a peer, as JSON. */
+  peerJson(view: PeerView): string;
   profile(userId: number): Profile;
   /** JSON. */
   filterOf(id: number): string;
@@ -196,7 +198,7 @@ export class MapViewer {
     this.#allPeers = false;
     this.#dirtyPeers.clear();
     if (changed.length > 0) {
-      const list = changed.map((view) => nodeJson({ ...view, capabilities: null }));
+      const list = changed.map((view) => this.#source.peerJson(view));
       members.push(`"${this.#isFirst ? 'Peers' : 'PeersChanged'}":[${list.join(',')}]`);
     }
     if (removed.length > 0) members.push(`"PeersRemoved":[${removed.join(',')}]`);
@@ -220,7 +222,7 @@ export class MapViewer {
 const NOBODY: ReadonlySet<number> = new Set();
 
 function isSamePeer(a: PeerView, b: PeerView): boolean {
-  return a.node === b.node && a.isOnline === b.isOnline && isSameBesidesReach(a, b);
+  return a === b || (a.node === b.node && a.isOnline === b.isOnline && isSameBesidesReach(a, b));
 }
 
 /** All but the record and whether it is online. */

@@ -45,7 +45,7 @@ export interface NetworkRules {
   peersOf(node: number): ReadonlySet<number>;
   /** Packet filter of a device, as `tailcfg.FilterRule` writes it; the same array until it changes. */
   filterOf(node: number): readonly object[];
-  /** `tailcfg.SSHPolicy`; null where there is none. */
+  /** `tailcfg.SSHPolicy`, the same object until it changes; null where there is none. */
   sshPolicyOf(node: number): object | null;
   /** Capabilities that the policy gives a device. */
   capabilitiesOf(node: number): Readonly<Record<string, readonly JsonValue[] | null>>;
@@ -67,18 +67,21 @@ export interface PolicyWorld {
 }
 
 export interface NetworkPolicyCompiler {
-  /** `text` is null for the default policy. Throws AppError for a policy that is none, or whose own tests fail. */
-  compile(text: string | null, world: PolicyWorld): NetworkRules;
+  /**
+   * `text` is null for the default policy. Throws AppError for a policy that is none; and, where somebody
+   * writes it now (`isWritten`), for one whose own tests fail: what is stored holds whoever has gone since.
+   */
+  compile(text: string | null, world: PolicyWorld, isWritten: boolean): NetworkRules;
 }
 
 /** What is told of other relays and this process's own. */
 export interface RelayMap {
-  /** `tailcfg.DERPMap`. */
+  /** `tailcfg.DERPMap`; the same object until it changes. */
   current(): object;
 }
 
-export function policyUser({ id, login, role }: UserRecord): PolicyUser {
-  return { id, login, groups: [], role };
+export function policyUser({ id, login, role, groups = [] }: UserRecord): PolicyUser {
+  return { id, login, groups, role };
 }
 
 export function policyNode(node: NodeRecord): PolicyNode {

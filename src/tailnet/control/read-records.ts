@@ -4,6 +4,7 @@
  */
 import type { StoredRecord } from './ports.ts';
 import type {
+  ApiClientRecord,
   AuthKeyRecord,
   CounterRecord,
   NodeRecord,
@@ -11,6 +12,7 @@ import type {
   RecordKinds,
   TailnetRecord,
   UserRecord,
+  WebhookRecord,
 } from './records.ts';
 import { assert } from '../../base/errors.ts';
 
@@ -20,6 +22,8 @@ export interface AllRecords {
   readonly users: readonly UserRecord[];
   readonly nodes: readonly NodeRecord[];
   readonly authKeys: readonly AuthKeyRecord[];
+  readonly apiClients: readonly ApiClientRecord[];
+  readonly webhooks: readonly WebhookRecord[];
 }
 
 type Shape = Readonly<Record<string, 'text' | 'number' | 'object' | 'boolean' | 'number?' | 'text?'>>;
@@ -55,6 +59,15 @@ const SHAPES: Readonly<Record<RecordKind, Shape>> = {
     userId: 'number?',
     expiresAt: 'number',
   },
+  api_client: { id: 'text', tailnet: 'text', hash: 'text', scopes: 'object', tags: 'object' },
+  webhook: {
+    id: 'text',
+    tailnet: 'text',
+    url: 'text',
+    format: 'text',
+    events: 'object',
+    generation: 'number',
+  },
 };
 
 /** Throws if a record does not have its own shape, or belongs to another tailnet than its row says. */
@@ -65,6 +78,8 @@ export function readRecords(rows: readonly StoredRecord[]): AllRecords {
     users: readKind(rows, 'user'),
     nodes: readKind(rows, 'node'),
     authKeys: readKind(rows, 'auth_key'),
+    apiClients: readKind(rows, 'api_client'),
+    webhooks: readKind(rows, 'webhook'),
   };
 }
 

@@ -30,6 +30,20 @@ export interface DnsSettings {
   readonly extraRecords: readonly ExtraRecord[];
 }
 
+/** Who of one provider's people may join a tailnet by signing in; what is not named may not. */
+export interface SignInRule {
+  /** Id of a provider of the operator's settings. */
+  readonly provider: string;
+  /** Lower case; of a mail address that the provider says it verified. */
+  readonly domains: readonly string[];
+  /** Lower case; verified as well. */
+  readonly emails: readonly string[];
+  /** The provider's names of groups, one of which the person is in. */
+  readonly groups: readonly string[];
+  /** The provider's group to the policy's, without `group:`. Others never reach a policy. */
+  readonly policyGroups: Readonly<Record<string, string>>;
+}
+
 export interface TailnetRecord {
   readonly id: string;
   /** A DNS label, unique in the organization. */
@@ -44,7 +58,11 @@ export interface TailnetRecord {
   readonly dns: DnsSettings;
   /** The network's policy file; null: the default policy. */
   readonly policy: string | null;
+  /** Absent: nobody signs in by a provider. */
+  readonly signIn?: readonly SignInRule[];
   readonly createdAt: UnixMs;
+  /** When it is deleted with all that is in it. Absent or null: never. */
+  readonly expiresAt?: UnixMs | null;
 }
 
 export interface UserRecord {
@@ -56,6 +74,12 @@ export interface UserRecord {
   readonly displayName: string;
   readonly role: TailnetRole;
   readonly createdAt: UnixMs;
+  /** Has no device and gets none. */
+  readonly isSuspended?: boolean;
+  /** Who it is to the provider by which the person signed in first; nobody else is this user. */
+  readonly identity?: { readonly provider: string; readonly subject: string };
+  /** As policies name them, without `group:`; of the last sign-in. */
+  readonly groups?: readonly string[];
 }
 
 /** What a device says of itself, as far as anybody else is told. Sender-asserted. */
@@ -132,6 +156,39 @@ export interface AuthKeyRecord {
   readonly createdBy: string;
 }
 
+/** A program that makes access tokens of the API for itself. */
+export interface ApiClientRecord {
+  readonly id: string;
+  readonly tailnet: string;
+  /** Keyed hash of the secret, hex. */
+  readonly hash: string;
+  readonly description: string;
+  /** What its tokens may do: `devices:core`, `policy_file:read`, `all` … */
+  readonly scopes: readonly string[];
+  /** Of the auth keys that it makes. */
+  readonly tags: readonly string[];
+  readonly createdAt: UnixMs;
+  /** Principal. */
+  readonly createdBy: string;
+  readonly revokedAt: UnixMs | null;
+}
+
+/** Whom a tailnet tells of its events. */
+export interface WebhookRecord {
+  readonly id: string;
+  readonly tailnet: string;
+  readonly url: string;
+  /** Chats get a text; the empty one gets the events themselves. */
+  readonly format: '' | 'slack' | 'mattermost' | 'googlechat' | 'discord';
+  readonly events: readonly string[];
+  /** Of its secret. */
+  readonly generation: number;
+  readonly createdAt: UnixMs;
+  readonly changedAt: UnixMs;
+  /** Principal. */
+  readonly createdBy: string;
+}
+
 /** The highest id given out: outlives every record, so that no id comes twice. */
 export interface CounterRecord {
   readonly lastId: number;
@@ -144,6 +201,8 @@ export interface RecordKinds {
   readonly user: UserRecord;
   readonly node: NodeRecord;
   readonly auth_key: AuthKeyRecord;
+  readonly api_client: ApiClientRecord;
+  readonly webhook: WebhookRecord;
 }
 
 export type RecordKind = keyof RecordKinds;

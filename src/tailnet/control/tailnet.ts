@@ -19,6 +19,7 @@ import {
 } from './ports.ts';
 import type { AuthKeyRecord, NodeRecord, TailnetRecord, UserRecord } from './records.ts';
 import { carriedRoutes, electCarriers, isExitRoute } from './routes.ts';
+import { SharedTexts } from './shared-texts.ts';
 
 export interface TailnetParts {
   readonly ledger: Ledger;
@@ -46,6 +47,9 @@ export class Tailnet {
   /** Devices that others are told are online: those with a stream, and for a moment those that lost it. */
   readonly #online = new Set<number>();
   #carriers: ReadonlyMap<string, number> = new Map();
+  /** Devices without routes look alike to everybody: one view of each for all viewers. */
+  readonly #views = new Map<number, PeerView>();
+  readonly #texts = new SharedTexts();
   #tagged: Profile;
   #dns: string;
   #rules: NetworkRules;
@@ -71,7 +75,7 @@ export class Tailnet {
     for (const key of content.keys) this.#keys.set(key.id, key);
     this.#tagged = taggedProfile(record);
     this.#dns = dnsJson(record, this.domain);
-    this.#rules = this.#compile(record.policy);
+    this.#rules = this.#compile(record.policy, false);
     this.#source = this.#createSource();
   }
 
@@ -148,19 +152,21 @@ export class Tailnet {
   /** Of its own settings; policy and DNS reach the devices with the next message. Throws AppError for a policy that is none. */
   change(record: TailnetRecord): void {
     const before = this.#record;
-    if (record.policy !== before.policy) this.#rules = this.#compile(record.policy);
+    if (record.policy !== before.policy) this.#rules = this.#compile(record.policy, true);
     this.#record = record;
+    this.#views.clear();
     this.#dns = dnsJson(record, this.domain);
     this.#parts.ledger.put('tailnet', this.id, this.id, record);
     if (record.policy !== before.policy) this.#approveByPolicy();
     this.markAll();
   }
 
-  #compile(policy: string | null): NetworkRules {
-    return this.#parts.compiler.compile(policy, {
+  #compile(policy: string | null, isWritten: boolean): NetworkRules {
+    const world = {
       users: this.users().map(policyUser),
       nodes: this.nodes().filter(isMember).map(policyNode),
-    });
+    };
+    return this.#parts.compiler.compile(policy, world, isWritten);
   }
 
   /** Everything that this tailnet's devices know may be different: relays, policy, names. */
@@ -174,6 +180,12 @@ export class Tailnet {
     this.#users.set(user.id, user);
     this.#parts.ledger.put('user', this.id, user.id, user);
     for (const id of this.#rules.setUser(policyUser(user))) this.#viewers.get(id)?.markAll();
+  }
+
+  /** Whose devices and keys are gone already: the policy's rules about that id match nothing any more. */
+  removeUser(id: number): void {
+    this.#users.delete(id);
+    this.#parts.ledger.delete('user', this.id, id);
   }
 
   putKey(key: AuthKeyRecord): void {
@@ -208,6 +220,7 @@ export class Tailnet {
     const node = this.#nodes.get(id);
     if (node === undefined) return null;
     this.#nodes.delete(id);
+    this.#views.delete(id);
     this.#names.delete(node.name);
     this.#online.delete(id);
     this.#parts.ledger.delete('node', this.id, id);
@@ -309,20 +322,36 @@ export class Tailnet {
       },
       peersOf: (id) => this.#rules.peersOf(id),
       peer: (viewer, id) => {
-        const view = this.#view(id, () => this.#rules.routesFor(viewer, id));
-        return view === null || !isMember(view.node) ? null : view;
+        const node = this.#nodes.get(id);
+        if (node === undefined || !isMember(node)) return null;
+        if (carriedRoutes(node).length === 0) return this.#sharedView(node);
+        return this.#view(id, () => this.#rules.routesFor(viewer, id));
       },
+      peerJson: (view) => this.#texts.peer(view),
       profile: (userId) => this.#users.get(userId) ?? this.#tagged,
-      filterOf: (id) => JSON.stringify(this.#rules.filterOf(id)),
+      filterOf: (id) => this.#texts.of(this.#rules.filterOf(id)),
       sshOf: (id) => {
         const policy = this.#rules.sshPolicyOf(id);
-        return policy === null ? NO_SSH : JSON.stringify(policy);
+        return policy === null ? NO_SSH : this.#texts.of(policy);
       },
       dns: () => this.#dns,
-      relays: () => JSON.stringify(this.#parts.relays.current()),
+      relays: () => this.#texts.of(this.#parts.relays.current()),
       domain: () => this.domain,
       onKnows: (viewer, id, knows) => this.#know(viewer, id, knows),
     };
+  }
+
+  #sharedView(node: NodeRecord): PeerView | null {
+    const known = this.#views.get(node.id);
+    if (
+      known?.node === node &&
+      known.isOnline === this.#online.has(node.id) &&
+      known.isExpired === this.isExpired(node)
+    )
+      return known;
+    const view = this.#view(node.id, () => []);
+    if (view !== null) this.#views.set(node.id, view);
+    return view;
   }
 
   #view(id: number, routesOf: (node: NodeRecord) => readonly string[]): PeerView | null {
