@@ -10,18 +10,24 @@ export interface TailnetView {
   readonly deviceApproval: boolean;
   /** HuJSON; null: the default policy. */
   readonly policy: string | null;
+  /** Of the policy in force; quoted, for `ETag` and `If-Match`. */
+  readonly policyTag: string;
   readonly users: number;
   readonly devices: number;
   readonly online: number;
   readonly createdAt: number;
 }
 
-export interface TailnetUserView {
-  readonly id: number;
-  readonly login: string;
-  readonly displayName: string;
-  readonly role: 'owner' | 'admin' | 'member';
-  readonly createdAt: number;
+/** What devices of a tailnet resolve, and where. */
+export interface TailnetDnsView {
+  readonly magicDns: boolean;
+  /** By address; empty leaves each device its own. */
+  readonly resolvers: readonly string[];
+  /** Suffix to the resolvers that answer for it. */
+  readonly split: Readonly<Record<string, readonly string[]>>;
+  readonly searchDomains: readonly string[];
+  /** `value` is an IP address. */
+  readonly extraRecords: readonly { readonly name: string; readonly value: string }[];
 }
 
 export interface TailnetDeviceView {
@@ -95,6 +101,7 @@ export interface TailnetsPort {
   /** For `tailscale up --login-server`. */
   loginServer(): string;
   list(): readonly TailnetView[];
+  get(tailnet: string): TailnetView;
   create(tailnet: {
     readonly name: string;
     readonly kind: 'people' | 'machines';
@@ -106,14 +113,13 @@ export interface TailnetsPort {
       readonly keyExpiryDays?: number;
       readonly deviceApproval?: boolean;
       readonly policy?: string | null;
+      /** Refused if the policy in force is another than this `policyTag`; `*` is any. */
+      readonly overPolicy?: string;
     },
   ): Promise<TailnetView>;
+  dns(tailnet: string): TailnetDnsView;
+  setDns(tailnet: string, dns: TailnetDnsView): Promise<TailnetDnsView>;
   delete(tailnet: string): Promise<void>;
-  users(tailnet: string): readonly TailnetUserView[];
-  addUser(
-    tailnet: string,
-    user: Pick<TailnetUserView, 'login' | 'displayName' | 'role'>,
-  ): Promise<TailnetUserView>;
   keys(tailnet: string): readonly TailnetKeyView[];
   /** The key's text is told once. */
   createKey(

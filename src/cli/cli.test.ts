@@ -170,6 +170,14 @@ describe('what a command sends', () => {
     assert.doesNotMatch(run.stdout + run.stderr, /pst_secret/);
   });
 
+  test('a usage table that is not the whole says so', async () => {
+    const row = { key: { model: 'm' }, requests: 1 };
+    for (const truncated of [true, false]) {
+      const run = await runAgainst({ 'GET /api/v1/usage': { body: { items: [row], truncated } } }, ['usage']);
+      assert.equal(run.stdout.includes('Only the first 1 rows'), truncated);
+    }
+  });
+
   test('a span becomes a time, and filters become parameters', async () => {
     const run = await runAgainst({ 'GET /api/v1/requests': { body: { items: [] } } }, [
       'logs',

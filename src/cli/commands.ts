@@ -97,6 +97,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./tailnet.ts')).setupTailnet,
   },
   {
+    name: 'dns',
+    summary: 'what devices of such a network resolve, and where: show, set',
+    load: async () => (await import('./dns.ts')).setupDns,
+  },
+  {
+    name: 'user',
+    summary: 'people of such a network: list, add, remove, suspend, role, and who may sign in',
+    load: async () => (await import('./user.ts')).setupUser,
+  },
+  {
     name: 'key',
     summary: 'auth keys, by which devices join such a network: list, create, revoke',
     load: async () => (await import('./key.ts')).setupKey,
@@ -108,7 +118,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'policy',
-    summary: "a document's own tests, and what a draft would have made of recorded requests",
+    summary: "a policy's own tests, what a draft would have made of recorded requests, and who reaches whom",
     load: async () => (await import('./policy.ts')).setupPolicy,
   },
   {

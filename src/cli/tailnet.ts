@@ -99,6 +99,16 @@ function setupLife(command: Command, session: Session): void {
 
 function setupContent(command: Command, session: Session): void {
   const { context } = session;
+  addTailnetOption(command.command('policy').description('print the policy of a tailnet')).action(
+    async (flags: TailnetFlags) => {
+      const { api } = connect(session, flags);
+      const answer = await api.get(tailnetPath(tailnetOf(flags, context)));
+      const own = textAt(answer, 'policy');
+      const policy = own ?? textAt(await api.get(`${PATH}/policy/default`), 'policy') ?? '';
+      if (flags.json === true) return printJson(context, { policy, default: own === null });
+      context.stdout.write(policy.endsWith('\n') ? policy : `${policy}\n`);
+    },
+  );
   addTailnetOption(command.command('devices').description('devices of a tailnet')).action(
     async (flags: TailnetFlags) => {
       const answer = await connect(session, flags).api.get(
@@ -115,18 +125,6 @@ function setupContent(command: Command, session: Session): void {
       await connect(session, flags).api.delete(path);
       if (flags.json === true) return printJson(context, { device, removed: true });
       printLine(context, `${device} is removed`);
-    });
-  addTailnetOption(command.command('add-user').description('add a person to a tailnet'))
-    .argument('<login>', 'as policies name the person: alice@example.com')
-    .action(async (login: string, flags: TailnetFlags) => {
-      const answer = await connect(session, flags).api.post(
-        tailnetPath(tailnetOf(flags, context), '/users'),
-        {
-          login,
-        },
-      );
-      if (flags.json === true) return printJson(context, answer);
-      printLine(context, `${login} is in the tailnet ${tailnetOf(flags, context)}`);
     });
 }
 

@@ -39,6 +39,11 @@ export function setupUsage(command: Command, session: Session): void {
       const groups = flags.by.split(',').map((name) => name.trim());
       const rows = listAt(answer, 'items');
       printTable(session.context, columns(groups), rows, 'no requests in that time');
+      if (isObject(answer) && answer['truncated'] === true)
+        printLine(
+          session.context,
+          `\nOnly the first ${formatCount(rows.length)} rows: ask for less time or group by less.`,
+        );
       const estimated = rows.reduce<number>((sum, row) => sum + (numberAt(row, 'estimated') ?? 0), 0);
       const unpriced = rows.reduce<number>((sum, row) => sum + (numberAt(row, 'unpriced') ?? 0), 0);
       if (estimated > 0)

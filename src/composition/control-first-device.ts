@@ -8,8 +8,11 @@ import { GATEWAY_TAG } from './control-home.ts';
 const LIFE_MS = 3_600_000;
 
 /** One line with a key for one device of the owner; null once a device has joined. */
-export async function firstDeviceLine({ admin, loginServer }: Coordination): Promise<Secret | null> {
-  const [tailnet] = admin.tailnets();
+export async function firstDeviceLine(
+  { admin, loginServer }: Coordination,
+  ownTailnet: string,
+): Promise<Secret | null> {
+  const tailnet = admin.tailnets().find(({ id }) => id === ownTailnet);
   const owner = tailnet?.users().find(({ role }) => role === 'owner');
   if (tailnet === undefined || owner === undefined || tailnet.nodes().some(isNotGateway)) return null;
   const { text } = await admin.createAuthKey(tailnet, {

@@ -3,14 +3,19 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { AppError } from '../base/errors.ts';
+import { Secret } from '../base/secret.ts';
 import type { ControlAdministration } from '../tailnet/control/index.ts';
 import { createHomeNetwork } from './control-home.ts';
 
-function home(relay: string | null) {
+function home(relay: string | null, tailnets: readonly string[] = []) {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the part that is asked
-  const admin = { tailnets: () => [] } as unknown as ControlAdministration;
+  const admin = {
+    tailnets: () => tailnets.map((id) => ({ id, users: () => [], nodes: () => [] })),
+    createAuthKey: () => Promise.resolve({ text: new Secret('a key') }),
+  } as unknown as ControlAdministration;
   return createHomeNetwork({
     admin,
+    tailnet: 'own',
     protocols: {
       handleRequest(req, res) {
         if (req.url !== '/key') return false;
@@ -61,5 +66,17 @@ test('where no relay is told of, none is reached; where no tailnet is left, no k
   await assert.rejects(network.dialer.dial({ protocol: 'https:', hostname: '192.0.2.2', port: 8080 }));
   assert.equal(network.hasGateway(), false);
   assert.equal(network.owner, null);
-  await assert.rejects(network.createKey(), /there is no tailnet/);
+  await assert.rejects(network.createKey(), /was deleted/);
+});
+
+test('a gateway whose tailnet was deleted joins no other: its keys and records are not theirs (DESIGN section 12)', async (t) => {
+  const orphan = home(null, ['customer']);
+  t.after(() => orphan.close());
+  await assert.rejects(
+    orphan.createKey(),
+    (error) => error instanceof AppError && error.code === 'network_off',
+  );
+  const network = home(null, ['customer', 'own']);
+  t.after(() => network.close());
+  assert.equal((await network.createKey()).reveal(), 'a key');
 });

@@ -7,7 +7,7 @@ import { AppError } from '../base/errors.ts';
 import type { Secret } from '../base/secret.ts';
 import { joinedUserPrincipal } from '../identity/index.ts';
 import { createListener, type DialErrorCode } from '../net/index.ts';
-import type { ControlAdministration } from '../tailnet/control/index.ts';
+import type { ControlAdministration, Tailnet } from '../tailnet/control/index.ts';
 import type { TailnetNodeOptions } from '../tailnet/node/index.ts';
 import type { DeviceProtocols } from './control-upgrades.ts';
 import type { JoinErrorCode } from './node-join-request.ts';
@@ -31,20 +31,28 @@ export interface HomeNetwork {
   readonly dialer: NodeDialer;
   /** Whether a gateway has joined before. */
   hasGateway(): boolean;
-  /** A key for one device, the gateway. Rejects with `network_off` where no tailnet is left. */
+  /** A key for one device, the gateway. Rejects with `network_off` where its tailnet was deleted. */
   createKey(): Promise<Secret>;
   close(): Promise<void>;
 }
 
 export interface HomeNetworkOptions {
   readonly admin: ControlAdministration;
+  /** Id of the tailnet whose documents, keys and records the gateway has; it never joins another. */
+  readonly tailnet: string;
   readonly protocols: DeviceProtocols;
   /** `host:port` of this process's relay, as the network's map names it; null where there is none. */
   readonly relayAt: () => string | null;
   readonly isLocal: boolean;
 }
 
-export function createHomeNetwork({ admin, protocols, relayAt, isLocal }: HomeNetworkOptions): HomeNetwork {
+export function createHomeNetwork({
+  admin,
+  tailnet,
+  protocols,
+  relayAt,
+  isLocal,
+}: HomeNetworkOptions): HomeNetwork {
   const listener = createListener({
     onRequest(req, res) {
       if (protocols.handleRequest(req, res)) return;
@@ -56,11 +64,8 @@ export function createHomeNetwork({ admin, protocols, relayAt, isLocal }: HomeNe
   });
   const take = listener.feed();
   const control = new URL(LOGIN_SERVER).hostname;
-  const first = () => {
-    const [tailnet] = admin.tailnets();
-    return tailnet ?? null;
-  };
-  const owner = first()
+  const own = (): Tailnet | null => admin.tailnets().find(({ id }) => id === tailnet) ?? null;
+  const owner = own()
     ?.users()
     .find(({ role }) => role === 'owner');
   return {
@@ -76,17 +81,17 @@ export function createHomeNetwork({ admin, protocols, relayAt, isLocal }: HomeNe
       },
     },
     hasGateway: () =>
-      first()
+      own()
         ?.nodes()
         .some(({ tags }) => tags.includes(GATEWAY_TAG)) === true,
     async createKey() {
-      const tailnet = first();
-      if (tailnet === null)
+      const home = own();
+      if (home === null)
         throw new AppError<JoinErrorCode>(
           'network_off',
-          'there is no tailnet for the gateway to join: postern tailnet create home',
+          'the tailnet of this gateway was deleted, and it joins no other: its documents, keys and records are that one’s',
         );
-      const { text } = await admin.createAuthKey(tailnet, {
+      const { text } = await admin.createAuthKey(home, {
         description: 'of the gateway in this process',
         userId: null,
         tags: [GATEWAY_TAG],

@@ -3,7 +3,6 @@ import type {
   TailnetDeviceView,
   TailnetKeyView,
   TailnetsPort,
-  TailnetUserView,
   TailnetView,
   WaitingDeviceView,
 } from '../api/tailnets-port.ts';
@@ -18,6 +17,7 @@ import {
   type UserRecord,
 } from '../tailnet/control/index.ts';
 import type { Coordination } from './control.ts';
+import { type NetworkPolicyErrorCode, policyTag } from './control-policy.ts';
 
 export function createTailnetsPort({ admin, loginServer }: Coordination): TailnetsPort {
   const at = (name: string): Tailnet => admin.tailnet(name);
@@ -25,13 +25,19 @@ export function createTailnetsPort({ admin, loginServer }: Coordination): Tailne
     loginServer,
     list: () => admin.tailnets().map(tailnetView),
     create: async (tailnet) => tailnetView(await admin.createTailnet(tailnet)),
-    async change(name, change) {
-      await admin.changeTailnet(at(name), change);
+    get: (name) => tailnetView(at(name)),
+    async change(name, { overPolicy, ...change }) {
+      const tailnet = at(name);
+      if (overPolicy !== undefined) checkPolicyTag(tailnet, overPolicy);
+      await admin.changeTailnet(tailnet, change);
       return tailnetView(at(name));
     },
+    dns: (name) => at(name).record.dns,
+    async setDns(name, dns) {
+      await admin.changeTailnet(at(name), { dns });
+      return at(name).record.dns;
+    },
     delete: (name) => admin.deleteTailnet(at(name)),
-    users: (name) => at(name).users().map(userView),
-    addUser: async (name, user) => userView(await admin.addUser(at(name), user)),
     keys: (name) =>
       at(name)
         .keys()
@@ -82,6 +88,15 @@ function userOf(tailnet: Tailnet, login: string | null): UserRecord {
   );
 }
 
+/** Nothing awaits between this and the change itself. */
+function checkPolicyTag(tailnet: Tailnet, stated: string): void {
+  if (stated === '*' || stated === policyTag(tailnet.record.policy)) return;
+  throw new AppError<NetworkPolicyErrorCode>(
+    'network_policy_overtaken',
+    'somebody saved another policy of this tailnet meanwhile: read it, and apply the change to it again',
+  );
+}
+
 function tailnetView(tailnet: Tailnet): TailnetView {
   const { id, name, kind, keyExpiryDays, deviceApproval, policy, createdAt } = tailnet.record;
   const nodes = tailnet.nodes();
@@ -93,15 +108,12 @@ function tailnetView(tailnet: Tailnet): TailnetView {
     keyExpiryDays,
     deviceApproval,
     policy,
+    policyTag: policyTag(policy),
     users: tailnet.users().length,
     devices: nodes.length,
     online: nodes.filter((node) => tailnet.isOnline(node.id)).length,
     createdAt,
   };
-}
-
-function userView({ id, login, displayName, role, createdAt }: UserRecord): TailnetUserView {
-  return { id, login, displayName, role, createdAt };
 }
 
 function loginOf(tailnet: Tailnet, userId: number | null): string | null {

@@ -11,24 +11,35 @@ import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { OperatorSettings } from '../config/index.ts';
 import { KEY_LABELS, type Keyring, X25519PrivateKey } from '../crypto/index.ts';
-import { createRequestGuard } from '../net/index.ts';
+import { createRequestGuard, type FetchSmall } from '../net/index.ts';
 import {
   ControlAdministration,
   ControlServer,
   type ControlStore,
   Coordinator,
+  type SignInPages,
+  WebhookDelivery,
 } from '../tailnet/control/index.ts';
 import { createRelay, StunServer } from '../tailnet/derp/server/index.ts';
 import { createHomeNetwork, type HomeNetwork } from './control-home.ts';
+import { type ControlFigures, countControl } from './control-metrics.ts';
 import { createControlPlace, type PublicPlace } from './control-place.ts';
 import { createNetworkCompiler } from './control-policy.ts';
 import { type DeviceProtocols, guardedUpgrades } from './control-upgrades.ts';
 import { hostsAt } from './host-names.ts';
 import { createListenerSet, type ListenerSet } from './listener-set.ts';
+import { openSignIn } from './sign-in.ts';
 import { publicAddresses, wantsPublicListener } from './public-listener.ts';
 
 export interface Coordination {
   readonly admin: ControlAdministration;
+  readonly coordinator: Coordinator;
+  /** Ids of the operator's providers by which people sign in. */
+  readonly signInProviders: readonly string[];
+  /** From now on people sign in by them. Once; throws where a secret cannot be read. */
+  openSignIn(fetchSmall: FetchSmall): void;
+  /** From now on tailnets' webhooks are told of events. Once. */
+  openWebhooks(fetchSmall: FetchSmall): void;
   /** For the listeners. */
   readonly protocols: DeviceProtocols;
   /** The tailnet that exists from the start, for the gateway to be a device of. */
@@ -40,6 +51,8 @@ export interface Coordination {
   open(url: string, place: PublicPlace | null): Promise<void>;
   /** For `tailscale up --login-server`. */
   readonly loginServer: () => string;
+  /** For /metrics. */
+  figures(): ControlFigures;
   close(): Promise<void>;
 }
 
@@ -96,8 +109,12 @@ export async function openCoordination(options: CoordinationOptions): Promise<Co
   });
   const admin = new ControlAdministration(coordinator);
   await ensureTailnet(admin, options.tailnet);
+  let signIn: SignInPages | null = null;
   const protocols: DeviceProtocols = {
-    handleRequest: (req, res) => control.handleRequest(req, res) || relay.handleRequest(req, res),
+    handleRequest: (req, res) =>
+      signIn?.handleRequest(req, res) === true ||
+      control.handleRequest(req, res) ||
+      relay.handleRequest(req, res),
     wantsUpgrade: ({ url = '' }) => /^\/(?:ts2021|derp)(?:\?|$)/.test(url),
     handleUpgrade(req, socket, head) {
       if (!control.handleUpgrade(req, socket, head) && !relay.handleUpgrade(req, socket, head))
@@ -114,6 +131,7 @@ export async function openCoordination(options: CoordinationOptions): Promise<Co
   };
   const home = createHomeNetwork({
     admin,
+    tailnet: options.tailnet,
     protocols,
     relayAt: () => place.relay,
     isLocal: !wantsPublicListener(options.settings),
@@ -121,6 +139,16 @@ export async function openCoordination(options: CoordinationOptions): Promise<Co
   opened.push(home);
   return {
     admin,
+    coordinator,
+    signInProviders: options.settings.signIn.providers.map(({ id }) => id),
+    openSignIn(fetchSmall) {
+      signIn = openSignIn({ settings: options.settings, coordinator, fetchSmall, clock, logger });
+    },
+    openWebhooks(fetchSmall) {
+      const delivery = new WebhookDelivery({ fetch: fetchSmall, after: runLater, clock, logger });
+      opened.push({ close: () => Promise.resolve(delivery.close()) });
+      admin.webhooks.open((webhook, secret, event) => delivery.send(webhook, secret, event));
+    },
     protocols,
     home,
     async open(url, where) {
@@ -141,8 +169,15 @@ export async function openCoordination(options: CoordinationOptions): Promise<Co
       opened.push({ close: () => Promise.resolve(clearInterval(timer)) });
     },
     loginServer: () => place.loginServer,
+    figures: () => countControl(coordinator, control.counters(), relay.counters()),
     close: () => (closed ??= close()),
   };
+}
+
+function runLater(delayMs: number, run: () => void): () => void {
+  const timer = setTimeout(run, delayMs);
+  timer.unref();
+  return () => clearTimeout(timer);
 }
 
 interface PlainListener {

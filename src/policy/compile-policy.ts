@@ -4,7 +4,7 @@ import { createAccess } from './access.ts';
 import { compileRuleBook, isMeantBy } from './caller-rules.ts';
 import { compileFoundProvider, compileProvider, echoProvider } from './compile-provider.ts';
 import type { GatewayDocument } from './document.ts';
-import { explainAccess } from './explain.ts';
+import { explainAccess, type ExplainInput } from './explain.ts';
 import { createGovernor } from './govern.ts';
 import { BUILT_FEATURES, type Feature } from './parse-options.ts';
 import type { FoundProviderView, StoredGrantView } from './ports.ts';
@@ -25,10 +25,10 @@ export interface CompileInput {
   /** Upstream ids that are known of a provider; expands its patterns in lists. Default: none. */
   readonly knownModels?: (provider: Provider) => readonly string[];
   /**
-   * The format of a provider in which a request of another format can be put, or null; what `explain` says of
-   * translation. Default: nothing is translated.
+   * The format of a provider in which a request of another format can be put for the upstream model, or null; what
+   * `explain` says of translation. Default: nothing is translated.
    */
-  readonly translateTo?: (format: string, providerFormats: ReadonlySet<string>) => string | null;
+  readonly translateTo?: ExplainInput['translateTo'];
   /** As in `ParseOptions`; for capabilities that the network carries. */
   readonly built?: ReadonlySet<Feature>;
 }

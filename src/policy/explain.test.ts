@@ -127,8 +127,8 @@ test('tests: accept, deny and role hold or fail with the reason (DESIGN section 
 });
 
 test('explain: what routing would translate is allowed, and said; without translation it is not', () => {
-  const translateTo = (format: string, formats: ReadonlySet<string>): string | null =>
-    format === 'anthropic_messages' && formats.has('openai_chat') ? 'openai_chat' : null;
+  const translateTo = (format: string, formats: ReadonlySet<string>, model: string): string | null =>
+    format === 'anthropic_messages' && formats.has('openai_chat') && model === 'gpt-5' ? 'openai_chat' : null;
   const compiled = (document: object): PolicySnapshot =>
     compilePolicy({
       document: parseGatewayDocument(JSON.stringify(document), { source: 'file' }).document,

@@ -31,7 +31,11 @@ export interface ExplainInput {
   readonly resolver: ModelResolver;
   readonly document: GatewayDocument;
   /** As in `CompileInput`; gives null for everything where the document does not translate. */
-  readonly translateTo: (format: string, providerFormats: ReadonlySet<string>) => string | null;
+  readonly translateTo: (
+    format: string,
+    providerFormats: ReadonlySet<string>,
+    upstreamModel: string,
+  ) => string | null;
 }
 
 export function explainAccess(input: ExplainInput): Explanation {
@@ -101,7 +105,7 @@ function explainCandidate(
     allowed: grant !== null,
     rule: grant?.rule ?? null,
     deniedBy: deny.find((entry) => isDenied(entry, name))?.path ?? null,
-    ...formatStep(input, candidate.provider),
+    ...formatStep(input, candidate),
     capture: grant?.capture ?? null,
     governedBy: governedBy(grant?.governance ?? null),
   };
@@ -109,11 +113,11 @@ function explainCandidate(
 
 function formatStep(
   { format, translateTo }: ExplainInput,
-  { formats }: Provider,
+  { provider: { formats }, model }: Candidate,
 ): Pick<CandidateStep, 'speaksFormat' | 'translatedTo'> {
   if (format === null) return { speaksFormat: null, translatedTo: null };
   const speaksFormat = formats.has(format);
-  return { speaksFormat, translatedTo: speaksFormat ? null : translateTo(format, formats) };
+  return { speaksFormat, translatedTo: speaksFormat ? null : translateTo(format, formats, model) };
 }
 
 /** Aperture's own rule, which Postern's budgets do without (DESIGN section 7). */

@@ -1,14 +1,18 @@
 /** Tailnets of the coordination server: made, changed, deleted, and who waits to join (issue 6 of the network). */
 import { createRoute, z } from '@hono/zod-openapi';
+import { sha256Hex } from '../../crypto/index.ts';
 import { recordChange, recordWithdrawal } from '../audit-trail.ts';
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies } from '../ports.ts';
 import type { ApiRouter } from '../router.ts';
-import { GivenName, json, jsonBody, listOf, NameText, TimeSchema, timeText } from '../schemas.ts';
-import type { TailnetsPort, TailnetUserView, TailnetView, WaitingDeviceView } from '../tailnets-port.ts';
+import { json, jsonBody, listOf, NameText, TimeSchema, timeText } from '../schemas.ts';
+import type { TailnetsPort, TailnetView, WaitingDeviceView } from '../tailnets-port.ts';
 
 export const READ = { role: 'auditor', presence: false, scope: 'read' } as const;
 export const WRITE = { role: 'admin', presence: true, scope: 'admin' } as const;
+
+/** A policy of a million characters; JSON may take six bytes for one. */
+const BODY_MAX_BYTES = 6 * 1024 * 1024;
 
 export const TailnetParams = z.object({ tailnet: NameText.describe('Name or id.') });
 const PolicyText = z
@@ -26,22 +30,13 @@ const TailnetSchema = z
     key_expiry_days: z.int().describe('After which a person signs in again; 0: never.'),
     device_approval: z.boolean().describe('A new device waits for an admin.'),
     policy: PolicyText,
+    policy_etag: z.string().describe('Of the policy in force; quoted, for `If-Match`.'),
     users: z.int(),
     devices: z.int(),
     online: z.int(),
     created_at: TimeSchema,
   })
   .openapi('Tailnet');
-
-const UserSchema = z
-  .object({
-    id: z.int(),
-    login: z.string(),
-    display_name: z.string(),
-    role: z.enum(['owner', 'admin', 'member']),
-    created_at: TimeSchema,
-  })
-  .openapi('TailnetUser');
 
 const WaitingSchema = z
   .object({
@@ -66,12 +61,6 @@ const ChangeBody = z.strictObject({
   policy: PolicyText.optional(),
 });
 
-const UserBody = z.strictObject({
-  login: z.string().max(255),
-  display_name: GivenName.optional(),
-  role: z.enum(['owner', 'admin', 'member']).default('member'),
-});
-
 const CodeParams = z.object({ code: z.string().regex(/^[0-9a-z]{1,40}$/) });
 const ApproveBody = z.strictObject({
   tailnet: NameText,
@@ -89,7 +78,6 @@ export function tailnetsOf({ tailnets }: ApiDependencies): TailnetsPort {
 
 export function addTailnetRoutes(router: ApiRouter, deps: ApiDependencies): void {
   addLifeRoutes(router, deps);
-  addUserRoutes(router, deps);
   addWaitingRoutes(router, deps);
 }
 
@@ -134,6 +122,23 @@ function addLifeRoutes(router: ApiRouter, deps: ApiDependencies): void {
       const made = await recordChange(deps, c.get('actor'), action, () => tailnets.create(body));
       return c.json(tailnetView(made), 201);
     },
+    { bodyMaxBytes: BODY_MAX_BYTES },
+  );
+
+  router.add(
+    READ,
+    createRoute({
+      method: 'get',
+      path: '/api/v1/tailnets/{tailnet}',
+      summary: 'A tailnet',
+      request: { params: TailnetParams },
+      responses: { 200: json(TailnetSchema, 'The tailnet; the tag of its policy is in `ETag` too.') },
+    }),
+    (c) => {
+      const view = tailnetsOf(deps).get(c.req.valid('param').tailnet);
+      c.header('etag', view.policyTag);
+      return c.json(tailnetView(view), 200);
+    },
   );
 
   router.add(
@@ -142,6 +147,8 @@ function addLifeRoutes(router: ApiRouter, deps: ApiDependencies): void {
       method: 'patch',
       path: '/api/v1/tailnets/{tailnet}',
       summary: "Change a tailnet's settings or policy",
+      description:
+        'A policy whose own tests fail is refused with 422. With `If-Match`, the tag of the policy that was read, 412 where another is in force.',
       request: { params: TailnetParams, body: jsonBody(ChangeBody) },
       responses: { 200: json(TailnetSchema, 'The tailnet; its devices know within a second.') },
     }),
@@ -149,16 +156,24 @@ function addLifeRoutes(router: ApiRouter, deps: ApiDependencies): void {
       const tailnets = tailnetsOf(deps);
       const { tailnet } = c.req.valid('param');
       const { key_expiry_days: days, device_approval: approval, policy } = c.req.valid('json');
-      const action = { action: 'tailnet.change', target: tailnet, facts: { days, approval, policy } };
+      const stated = c.req.header('if-match');
+      const action = {
+        action: 'tailnet.change',
+        target: tailnet,
+        facts: { days, approval, ...(policy === undefined ? {} : { policy: policyFact(policy) }) },
+      };
       const changed = await recordChange(deps, c.get('actor'), action, () =>
         tailnets.change(tailnet, {
           ...(days === undefined ? {} : { keyExpiryDays: days }),
           ...(approval === undefined ? {} : { deviceApproval: approval }),
           ...(policy === undefined ? {} : { policy }),
+          ...(stated === undefined ? {} : { overPolicy: stated }),
         }),
       );
+      c.header('etag', changed.policyTag);
       return c.json(tailnetView(changed), 200);
     },
+    { bodyMaxBytes: BODY_MAX_BYTES },
   );
 
   router.add(
@@ -179,41 +194,9 @@ function addLifeRoutes(router: ApiRouter, deps: ApiDependencies): void {
   );
 }
 
-function addUserRoutes(router: ApiRouter, deps: ApiDependencies): void {
-  router.add(
-    READ,
-    createRoute({
-      method: 'get',
-      path: '/api/v1/tailnets/{tailnet}/users',
-      summary: 'People of a tailnet',
-      request: { params: TailnetParams },
-      responses: { 200: json(listOf(UserSchema), 'Users.') },
-    }),
-    (c) => {
-      const items = tailnetsOf(deps).users(c.req.valid('param').tailnet).map(userView);
-      return c.json({ items, next_cursor: null }, 200);
-    },
-  );
-
-  router.add(
-    WRITE,
-    createRoute({
-      method: 'post',
-      path: '/api/v1/tailnets/{tailnet}/users',
-      summary: 'Add a person to a tailnet',
-      request: { params: TailnetParams, body: jsonBody(UserBody) },
-      responses: { 201: json(UserSchema, 'The user.') },
-    }),
-    async (c) => {
-      const { tailnet } = c.req.valid('param');
-      const { login, display_name: displayName = login, role } = c.req.valid('json');
-      const action = { action: 'tailnet.user.add', target: tailnet, facts: { login, role } };
-      const added = await recordChange(deps, c.get('actor'), action, () =>
-        tailnetsOf(deps).addUser(tailnet, { login, displayName, role }),
-      );
-      return c.json(userView(added), 201);
-    },
-  );
+/** The text may have a MiB: the log names it by its hash, as the API v2 does. */
+function policyFact(policy: string | null): string {
+  return policy === null ? 'default' : `sha256:${sha256Hex(policy)}`;
 }
 
 function addWaitingRoutes(router: ApiRouter, deps: ApiDependencies): void {
@@ -277,16 +260,12 @@ function tailnetView(view: TailnetView): z.output<typeof TailnetSchema> {
     key_expiry_days: view.keyExpiryDays,
     device_approval: view.deviceApproval,
     policy: view.policy,
+    policy_etag: view.policyTag,
     users: view.users,
     devices: view.devices,
     online: view.online,
     created_at: timeText(view.createdAt),
   };
-}
-
-function userView(view: TailnetUserView): z.output<typeof UserSchema> {
-  const { id, login, displayName, role, createdAt } = view;
-  return { id, login, display_name: displayName, role, created_at: timeText(createdAt) };
 }
 
 function waitingView({ since, tags, ...view }: WaitingDeviceView): z.output<typeof WaitingSchema> {

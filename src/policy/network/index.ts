@@ -13,4 +13,5 @@ export type { NodeCapabilities } from './node-rights.ts';
 export type { WireCapGrant, WireFilterRule, WirePortRange } from './node-filter.ts';
 export type { SshVerdict, WireSshAction, WireSshRule } from './ssh-policy.ts';
 export { runNetworkTests, type NetworkTestFailure } from './run-tests.ts';
+export { mapReach } from './reach-map.ts';
 export { explainReach, type ReachExplanation, type ReachPair, type ReachQuestion } from './explain-reach.ts';
