@@ -37,6 +37,7 @@ const TASKS = {
   format: () => tool('oxfmt', []),
   bench: () => node(['bench/main.ts', ...rest]),
   'bench:guard': () => node(['bench/guard.ts']),
+  'bench:control': () => node(['bench/control/main.ts', ...rest]),
   build: () => {
     tool('tsc', ['-p', 'tsconfig.build.json']);
     needConsole();
