@@ -258,6 +258,19 @@ describe('a pending question', () => {
     approvals.close();
   });
 
+  test('is swept in every tailnet that was started, not in the first alone', async () => {
+    const world = testWorld();
+    const approvals = world.open();
+    approvals.start('home');
+    approvals.start('work');
+    const asked = question({ ...PENDING, tailnet: 'work', entry: entry({ pendingMs: 60_000 }) });
+    const id = idOf(await approvals.ask(asked));
+    world.time.advance(90_000);
+    await settled();
+    assert.equal((await approvals.get('work', id))?.state, 'expired');
+    approvals.close();
+  });
+
   test('that is due but not swept is expired all the same', async () => {
     const world = testWorld();
     const approvals = world.open();

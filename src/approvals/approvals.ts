@@ -73,7 +73,7 @@ export interface Approvals {
   /** Whether this caller is an approver of it and not its requester (or may approve themselves). */
   mayDecide(record: DecidableBy, approver: Approver): boolean;
   stats(): ApprovalStats;
-  /** Begins to expire and forget what is due in this tailnet. */
+  /** Begins to expire and forget what is due in this tailnet, too. */
   start(tailnet: string): void;
   /** Denies what waits and stops. */
   close(): void;
@@ -128,6 +128,7 @@ class StoredApprovals implements Approvals {
   readonly #waiting: WaitingCalls;
   readonly #counters = new ApprovalCounters();
   #stopSweeping: (() => void) | null = null;
+  readonly #swept = new Set<string>();
   #closed = false;
   /** Calls between question and wait; they count as held already. */
   #entering = 0;
@@ -201,6 +202,9 @@ class StoredApprovals implements Approvals {
         now: clock.now(),
       });
       if (!(await store.replaceApproval(next, row.revision))) continue;
+      const given = next.state === 'approved' ? this.#options.beforeTold?.(next) : undefined;
+      // Not a turn later where nothing is given: a call may wait for this very answer.
+      if (given !== undefined) await given;
       this.#told(next, approver, next.votes.at(-1)?.reason ?? null);
       if (next.state !== 'pending') await this.#waiting.settle(next);
       return recordOf(this.#views, next);
@@ -276,7 +280,10 @@ class StoredApprovals implements Approvals {
   }
 
   start(tailnet: string): void {
-    this.#stopSweeping ??= this.#options.timers.every(SWEEP_MS, () => void this.#sweep(tailnet));
+    this.#swept.add(tailnet);
+    this.#stopSweeping ??= this.#options.timers.every(SWEEP_MS, () => {
+      for (const each of this.#swept) void this.#sweep(each);
+    });
   }
 
   close(): void {

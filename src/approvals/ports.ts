@@ -4,7 +4,7 @@ import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { ApprovalEntry, NotifyTarget } from '../policy/governance.ts';
-import type { ApprovalStore } from '../store/approval-shapes.ts';
+import type { ApprovalRow, ApprovalStore } from '../store/approval-shapes.ts';
 import type { ApprovalEvents } from './events.ts';
 import type { Notice } from './notify/notice.ts';
 
@@ -51,6 +51,13 @@ export interface ApprovalOptions {
   /** Null: nobody is told, and approvers look by themselves. */
   readonly notifier: NoticeSender | null;
   readonly publish: ApprovalPublisher;
+  /**
+   * What an approval gives comes into force here, before anybody is told of it. The approval is stored and stands
+   * whatever happens here, so it must not reject. Undefined: it gives nothing but itself.
+   */
+  readonly beforeTold?: (
+    approved: Pick<ApprovalRow, 'id' | 'tailnet' | 'subjectKind'>,
+  ) => Promise<void> | undefined;
   /** Whether the entry's `approvers` (or the roles approver and admin, if it names none) mean this caller, under the policy in force. */
   readonly mayApprove: (approvers: readonly string[], caller: Caller) => boolean;
   /** The entry of this name in the policy in force; null if there is none. The stricter of then and now holds. */

@@ -288,6 +288,9 @@ export interface AuditFilter {
   readonly to?: UnixMs;
 }
 
+/** Of one answer of `queryUsage`. */
+export const USAGE_ROWS_MAX = 10_000;
+
 export type UsageGroupBy =
   | 'user'
   | 'group'
@@ -485,7 +488,10 @@ export interface Store extends BudgetStore, ApprovalStore, MemoryStore, ControlR
     unit: 'hour' | 'day' | 'week' | 'month',
     timeZone: string,
   ): Promise<readonly AdoptionRow[]>;
-  /** At most 10,000 rows, largest cost first where no time is among `groupBy`, else by time. */
+  /**
+   * Largest cost first where no time is among `groupBy`, else by time. At most `USAGE_ROWS_MAX` rows, and one more
+   * to tell that there are others.
+   */
   queryUsage(
     filter: RequestFilter,
     groupBy: readonly UsageGroupBy[],
@@ -506,7 +512,11 @@ export interface Store extends BudgetStore, ApprovalStore, MemoryStore, ControlR
 
   latestDocument(tailnet: string): Promise<DocumentVersion | null>;
   getDocument(tailnet: string, version: number): Promise<DocumentVersion | null>;
-  listDocuments(tailnet: string, limit: number): Promise<readonly Omit<DocumentVersion, 'text'>[]>;
+  /** Newest first: those before a version, or all for null. */
+  listDocuments(
+    tailnet: string,
+    page: { readonly limit: number; readonly before: number | null },
+  ): Promise<readonly Omit<DocumentVersion, 'text'>[]>;
   /** Fails with `store_conflict` unless `expectedVersion` (0 for none) is the latest. Returns the new version. */
   putDocument(document: Omit<DocumentVersion, 'version'>, expectedVersion: number): Promise<number>;
 
@@ -523,8 +533,11 @@ export interface Store extends BudgetStore, ApprovalStore, MemoryStore, ControlR
   /** Recomputes the chain; the first row that does not fit, or null. */
   verifyAudit(tailnet: string): Promise<{ readonly rows: number; readonly brokenAt: number | null }>;
 
-  /** The first maker stays; of an object that is known only `models`, `parentId` and `settledAt` change, and only by its maker. */
-  putOwnedObjects(objects: readonly OwnedObject[]): Promise<void>;
+  /**
+   * The first maker stays; of an object that is known only `models`, `parentId` and `settledAt` change, and only by
+   * its maker. Returns those that were refused: another made an object of this kind and id before, at any provider.
+   */
+  putOwnedObjects(objects: readonly OwnedObject[]): Promise<readonly OwnedObject[]>;
   deleteOwnedObjects(tailnet: string, objects: readonly OwnedObjectName[]): Promise<void>;
   /** All, or those of some kinds. */
   listOwnedObjects(tailnet: string, kinds?: readonly string[]): Promise<readonly OwnedObject[]>;

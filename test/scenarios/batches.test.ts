@@ -229,6 +229,36 @@ test('a batch of a file takes what its lines may use from every budget, whole an
   assert.deepEqual(upstream.violations, []);
 });
 
+test('a message batch takes what its requests may use from every budget, whole and at once (DESIGN section 7)', async (t) => {
+  const { postern } = await startScene(t, {
+    more: {
+      quotas: {
+        calls: { unit: 'requests', capacity: 9, window: 'month' },
+        tokens: { unit: 'tokens', capacity: 6_000, window: 'month' },
+        money: { unit: 'usd', capacity: '$10.00', window: 'month' },
+      },
+    },
+    capability: { quotas: [{ bucket: 'calls' }, { bucket: 'tokens' }, { bucket: 'money' }] },
+  });
+  const create = (limit: number): Promise<Reply> => {
+    const params = { model: 'claude-sonnet-4-5', max_tokens: limit, messages: MESSAGES };
+    const requests = ['a', 'b'].map((id) => ({ custom_id: id, params }));
+    return postern.call('/v1/messages/batches', {
+      body: { requests },
+      headers: { 'anthropic-version': '2023-06-01' },
+    });
+  };
+  const made = await create(100);
+  assert.equal(made.status, 200, made.text);
+  assert.equal(await leftOf(postern, 'calls'), 9 - 2);
+  const tokens = await leftOf(postern, 'tokens');
+  assert.ok(tokens < 6_000 - 200 && tokens > 0, String(tokens));
+  assert.ok((await leftOf(postern, 'money')) < 10_000_000_000, 'dollars are taken, too');
+  const dear = await create(3_000);
+  assert.equal(dear.headers['x-postern-reason'], 'budget_too_small', dear.text);
+  assert.equal(await leftOf(postern, 'tokens'), tokens, 'what is refused takes nothing');
+});
+
 test('a batch is refused where its lines are not known, or say that they are for another place', async (t) => {
   const more = { quotas: { calls: { unit: 'requests', capacity: 100, window: 'month' } } };
   const capability = { quotas: [{ bucket: 'calls' }] };

@@ -64,7 +64,11 @@ function world(t: TestContext): World {
     grants: [],
     latestDocument: async () => rows.at(-1) ?? null,
     getDocument: async (_tailnet, version) => rows.find((row) => row.version === version) ?? null,
-    listDocuments: async () => [...rows].reverse(),
+    listDocuments: async (_tailnet, { limit, before }) =>
+      [...rows]
+        .reverse()
+        .filter(({ version }) => version < (before ?? Infinity))
+        .slice(0, limit),
     putDocument: async (document, expected) => {
       if (expected !== rows.length) throw new AppError('store_conflict', 'not the latest');
       rows.push({ ...document, version: rows.length + 1 });
@@ -287,6 +291,9 @@ test('documents: versions, their difference, and the way back', async (t) => {
       [1, 'first'],
     ],
   );
+  const page = async (limit: number, before: number | null): Promise<readonly number[]> =>
+    (await documents.versions({ limit, before })).map(({ version }) => version);
+  assert.deepEqual([await page(2, null), await page(2, 2), await page(0, null)], [[3, 2], [1], [3]]);
 });
 
 test('documents: stored grants come into force when they change', async (t) => {

@@ -56,6 +56,14 @@ export interface VersionInfo {
   readonly comment: string;
 }
 
+/** Of the list of versions, newest first. */
+export interface VersionsPage {
+  /** 1 to 500; default 100. */
+  readonly limit?: number;
+  /** Only versions before this one; default all. */
+  readonly before?: number | null;
+}
+
 /** What keeps the newest text from being in force; the last good one serves meanwhile. */
 export interface DocumentFault {
   readonly at: UnixMs;
@@ -79,7 +87,7 @@ export interface Documents {
    * `config_invalid` (with problems), `config_tests_failed`, `config_locks_out`.
    */
   save(request: SaveRequest): Promise<SaveResult>;
-  versions(limit?: number): Promise<readonly VersionInfo[]>;
+  versions(page?: VersionsPage): Promise<readonly VersionInfo[]>;
   /** Null where no such version is kept. */
   versionText(version: number): Promise<string | null>;
   /** Unified diff of two versions. Throws `config_unknown_version`. */

@@ -16,7 +16,11 @@ export interface StoredDocument {
 export interface DocumentStore {
   latestDocument(tailnet: string): Promise<StoredDocument | null>;
   getDocument(tailnet: string, version: number): Promise<StoredDocument | null>;
-  listDocuments(tailnet: string, limit: number): Promise<readonly Omit<StoredDocument, 'text'>[]>;
+  /** Newest first: those before a version, or all for null. */
+  listDocuments(
+    tailnet: string,
+    page: { readonly limit: number; readonly before: number | null },
+  ): Promise<readonly Omit<StoredDocument, 'text'>[]>;
   /** Rejects with code `store_conflict` unless `expectedVersion` is the latest. */
   putDocument(document: Omit<StoredDocument, 'version'>, expectedVersion: number): Promise<number>;
   listGrants(): Promise<readonly StoredGrantView[]>;

@@ -18,6 +18,7 @@ import type {
   SaveResult,
   Validation,
   VersionInfo,
+  VersionsPage,
 } from './documents.ts';
 import { DocumentError } from './errors.ts';
 import type { OpenDocumentsOptions } from './open-documents.ts';
@@ -98,11 +99,13 @@ export class StoreDocuments implements Documents {
     });
   }
 
-  async versions(limit = VERSIONS_DEFAULT): Promise<readonly VersionInfo[]> {
-    const rows = await this.#options.store.listDocuments(
-      this.#options.tailnet,
-      Math.min(Math.max(1, limit), VERSIONS_MAX),
-    );
+  async versions({ limit = VERSIONS_DEFAULT, before = null }: VersionsPage = {}): Promise<
+    readonly VersionInfo[]
+  > {
+    const rows = await this.#options.store.listDocuments(this.#options.tailnet, {
+      limit: Math.min(Math.max(1, limit), VERSIONS_MAX),
+      before,
+    });
     return rows.map(({ version, createdAt, createdBy, comment }) => ({
       version,
       createdAt,

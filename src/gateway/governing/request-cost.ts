@@ -3,9 +3,8 @@ import type { Clock } from '../../base/clock.ts';
 import { readOutputLimit, type OutputLimit, type PriceBook } from '../../llm/index.ts';
 import { statedLimits } from '../../policy/index.ts';
 import { inputTokensCeiling, type Estimate, type PriceCeiling, type TokenPrice } from '../../quotas/index.ts';
-import { JsonScanError, scanJsonArray } from '../../wire/json-scan.ts';
 import type { BatchLines } from '../ownership/batch-lines.ts';
-import { createsBatch, objectOperation } from '../ownership/object-operation.ts';
+import { startsLines } from '../ownership/object-operation.ts';
 import type { LlmRequest } from '../steps/read-request.ts';
 import type { LlmRoute } from '../steps/route.ts';
 import { batchCost } from './batch-cost.ts';
@@ -28,7 +27,7 @@ const RESPONSES_MIN_TOKENS = 16;
 
 /** Total: what is not understood of a body counts as unknown input. */
 export function costOfRequest(parts: CostParts, request: LlmRequest, route: LlmRoute): RequestCost {
-  if (route.lines !== null && createsBatch(request)) return costOfLines(parts, route, route.lines);
+  if (route.lines !== null && startsLines(request)) return costOfLines(parts, route, route.lines);
   const body = route.body ?? request.body;
   const facts = route.body === null ? request.facts : null;
   const { format } = request.match;
@@ -53,7 +52,7 @@ export function costOfRequest(parts: CostParts, request: LlmRequest, route: LlmR
   };
 }
 
-/** A batch of a file whose lines were seen: what all of them may cost together. */
+/** A batch whose lines were seen, in its file or its body: what all of them may cost together. */
 function costOfLines(parts: CostParts, route: LlmRoute, lines: BatchLines): RequestCost {
   const { provider } = route;
   const estimate = batchCost(lines, {
@@ -83,20 +82,9 @@ function costsLater({ match, method }: LlmRequest): boolean {
   return isMade && (objectKind === 'batch' || objectKind === 'message_batch' || objectKind === 'container');
 }
 
-/** A batch makes as many as it has lines: known where they stand in the body, not where they are in a file. */
+/** A batch makes as many as it has lines: here nobody has seen them. */
 function requestsOf(request: LlmRequest): number | null {
-  const { body, facts, match } = request;
-  if (objectOperation(request) !== 'create') return 1;
-  if (match.objectKind === 'batch') return null;
-  if (match.objectKind !== 'message_batch') return 1;
-  const span = facts?.span('requests') ?? null;
-  if (span === null) return null;
-  try {
-    return Math.max(1, scanJsonArray(body, span.start).length);
-  } catch (error) {
-    if (error instanceof JsonScanError) return null;
-    throw error;
-  }
+  return startsLines(request) ? null : 1;
 }
 
 function priceOf(

@@ -14,6 +14,14 @@ export interface BatchedModel {
   readonly span: JsonSpan;
 }
 
+/** One request of the batch, as it would be asked by itself. */
+export interface BatchedRequest {
+  /** As the caller named it. */
+  readonly model: string;
+  readonly body: Buffer;
+  readonly facts: BodyFacts;
+}
+
 /** Anthropic's own limit. */
 const REQUESTS_MAX = 100_000;
 /** Requests read in one go; then others get their turn. */
@@ -29,8 +37,15 @@ const PARAMS_MATCH: SurfaceMatch = {
   objectId: null,
 };
 
-/** The model of every request, in order. Rejects with `body_invalid` or `model_missing`, naming the request. */
-export async function readMessageBatch(body: Buffer, facts: BodyFacts): Promise<readonly BatchedModel[]> {
+/**
+ * The model of every request, in order; each request is shown to `visit` on the way, and none of them is kept.
+ * Rejects with `body_invalid` or `model_missing`, naming the request, and with what `visit` throws.
+ */
+export async function readMessageBatch(
+  body: Buffer,
+  facts: BodyFacts,
+  visit: (request: BatchedRequest) => void,
+): Promise<readonly BatchedModel[]> {
   const requests = facts.span('requests');
   if (requests === null) throw new Refused('body_invalid', 'the batch has no "requests"');
   const elements = scanned(() => scanJsonArray(body, requests.start), 'requests');
@@ -39,24 +54,29 @@ export async function readMessageBatch(body: Buffer, facts: BodyFacts): Promise<
     throw new Refused('body_invalid', `the batch has more than ${REQUESTS_MAX} requests`);
   const models: BatchedModel[] = [];
   for (const [index, element] of elements.entries()) {
-    models.push(modelOf(body, element, `requests[${index}]`));
+    models.push(modelOf(body, element, { name: `requests[${index}]`, visit }));
     if (index % SLICE === SLICE - 1) await nextTurn();
   }
   return models;
 }
 
-function modelOf(body: Buffer, element: JsonSpan, name: string): BatchedModel {
+function modelOf(
+  body: Buffer,
+  element: JsonSpan,
+  { name, visit }: { readonly name: string; readonly visit: (request: BatchedRequest) => void },
+): BatchedModel {
   const members = scanned(() => scanJsonObject(body, element.start), name);
   const keys = new Set(members.map(({ key }) => key.toLowerCase()));
   if (keys.size !== members.length) throw new Refused('body_invalid', `${name} has a member twice`);
   const params = members.find(({ key }) => key === 'params');
   if (params === undefined) throw new Refused('body_invalid', `${name} has no "params"`);
-  const read = readRequestBody(body.subarray(params.valueStart, params.valueEnd), PARAMS_MATCH);
+  const asked = body.subarray(params.valueStart, params.valueEnd);
+  const read = readRequestBody(asked, PARAMS_MATCH);
   if (isBodyProblem(read)) {
     const code = read.problem === 'model_missing' ? 'model_missing' : 'body_invalid';
     throw new Refused(code, `${name}.params: ${read.message}`);
   }
-  if (toolModels(read, body.subarray(params.valueStart, params.valueEnd)).length > 0)
+  if (toolModels(read, asked).length > 0)
     throw new Refused(
       'body_invalid',
       `${name}.params has a tool with a model of its own, which batches do not take`,
@@ -64,6 +84,7 @@ function modelOf(body: Buffer, element: JsonSpan, name: string): BatchedModel {
   const { model, modelSpan } = read;
   if (model === null || modelSpan === null)
     throw new Refused('model_missing', `${name}.params names no model`);
+  visit({ model, body: asked, facts: read });
   const span = { start: params.valueStart + modelSpan.start, end: params.valueStart + modelSpan.end };
   return { model, span };
 }

@@ -21,6 +21,13 @@ export function createsFile(request: ObjectRequest): boolean {
   return request.match.objectKind === 'file' && objectOperation(request) === 'create';
 }
 
+/** `POST /v1/batches` and `POST /v1/messages/batches`: requests that run later, each billed by itself. */
+export function startsLines(request: ObjectRequest): boolean {
+  const { objectKind } = request.match;
+  const isBatch = objectKind === 'batch' || objectKind === 'message_batch';
+  return isBatch && objectOperation(request) === 'create';
+}
+
 /** `POST /v1/batches`. */
 export function createsBatch(request: ObjectRequest): boolean {
   return request.match.objectKind === 'batch' && objectOperation(request) === 'create';

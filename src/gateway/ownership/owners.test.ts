@@ -43,8 +43,13 @@ function memoryStore(): OwnersStore & {
         store.fails -= 1;
         return Promise.reject(new Error('disk full'));
       }
-      for (const put of objects) kept.set(`${put.kind} ${put.objectId}`, put);
-      return Promise.resolve();
+      const refused: OwnedObject[] = [];
+      for (const put of objects) {
+        const name = `${put.kind} ${put.objectId}`;
+        if ((kept.get(name) ?? put).principal === put.principal) kept.set(name, put);
+        else refused.push(put);
+      }
+      return Promise.resolve(refused);
     },
     deleteOwnedObjects: (_tailnet: string, names: readonly Pick<OwnedObject, 'kind' | 'objectId'>[]) => {
       for (const { kind, objectId } of names) kept.delete(`${kind} ${objectId}`);
@@ -100,6 +105,34 @@ test('what is forgotten is unknown at once and after a restart, written or not',
     await owners.flush();
     assert.equal(store.kept.size, 0);
   }
+});
+
+test('an id that a provider repeats after a restart stays its first maker’s, written or not', async () => {
+  const store = memoryStore();
+  const response = object({ kind: 'response', objectId: 'resp_1' });
+  const first = await loadOwners(store, 'home', QUIET);
+  first.learn(response);
+  await first.flush();
+  const second = await loadOwners(store, 'home', QUIET);
+  second.learn({ ...response, principal: 'local:2' });
+  for (const flushes of [false, true]) {
+    if (flushes) await second.flush();
+    assert.equal(await second.find('local:2', 'response', 'resp_1'), null);
+    assert.deepEqual(await second.find('local:1', 'response', 'resp_1'), response);
+  }
+  assert.equal(store.kept.get('response resp_1')?.principal, 'local:1');
+});
+
+test('an unwritten object is its maker’s at once; with what was found out since it was written', async () => {
+  const store = memoryStore();
+  const owners = await loadOwners(store, 'home', QUIET);
+  const response = object({ kind: 'response', objectId: 'resp_1' });
+  owners.learn(response);
+  assert.deepEqual(await owners.find('local:1', 'response', 'resp_1'), response);
+  await owners.flush();
+  owners.learn({ ...response, settledAt: 9 });
+  assert.equal((await owners.find('local:1', 'response', 'resp_1'))?.settledAt, 9);
+  assert.equal(await owners.find('local:2', 'response', 'resp_1'), null);
 });
 
 test('a store that fails loses no owner: it is written at the next time', async () => {

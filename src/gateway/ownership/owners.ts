@@ -13,7 +13,8 @@ import type { BatchLines } from './batch-lines.ts';
 export interface OwnersStore {
   listOwnedObjects(tailnet: string, kinds?: readonly string[]): Promise<readonly OwnedObject[]>;
   findOwnedObject(tailnet: string, kind: string, objectId: string): Promise<OwnedObject | null>;
-  putOwnedObjects(objects: readonly OwnedObject[]): Promise<void>;
+  /** Returns those of which another principal is the first maker; they are not kept. */
+  putOwnedObjects(objects: readonly OwnedObject[]): Promise<readonly OwnedObject[]>;
   deleteOwnedObjects(tailnet: string, objects: readonly OwnedObjectName[]): Promise<void>;
 }
 
@@ -82,8 +83,11 @@ class StoredOwners implements Owners {
   find(principal: string, kind: string, objectId: string): OwnedObject | null | Promise<OwnedObject | null> {
     const name = nameOf(kind, objectId);
     const held = this.#held(name);
-    if (held !== undefined) return held.principal === principal ? held : null;
-    if (LISTED_KINDS.includes(kind) || this.#toDelete.has(name)) return null;
+    const isListed = LISTED_KINDS.includes(kind);
+    // What is not written yet may be an id that the store knows as another's.
+    if (held !== undefined && (isListed || !this.#toPut.has(name)))
+      return held.principal === principal ? held : null;
+    if (isListed || this.#toDelete.has(name)) return null;
     return this.#findStored(principal, kind, objectId);
   }
 
@@ -134,8 +138,10 @@ class StoredOwners implements Owners {
   }
 
   async #findStored(principal: string, kind: string, objectId: string): Promise<OwnedObject | null> {
-    const object = await this.#store.findOwnedObject(this.#tailnet, kind, objectId);
-    return object !== null && object.principal === principal ? object : null;
+    const unwritten = this.#toPut.get(nameOf(kind, objectId));
+    const stored = await this.#store.findOwnedObject(this.#tailnet, kind, objectId);
+    if ((stored ?? unwritten)?.principal !== principal) return null;
+    return unwritten?.principal === principal ? unwritten : stored;
   }
 
   #held(name: string): OwnedObject | undefined {
@@ -158,6 +164,12 @@ class StoredOwners implements Owners {
     else objects.set(object.objectId, object);
   }
 
+  /** A provider repeated an id that another caller's object has: the first owner stays. */
+  #drop(name: string): void {
+    this.#recent.delete(name);
+    this.#toPut.delete(name);
+  }
+
   #arm(delayMs: number): void {
     this.#timer ??= setTimeout(() => void this.flush(), delayMs).unref();
   }
@@ -170,7 +182,8 @@ class StoredOwners implements Owners {
     const written = new Map(put);
     const deleted = new Map(gone);
     try {
-      if (written.size > 0) await this.#store.putOwnedObjects([...written.values()]);
+      const refused = written.size > 0 ? await this.#store.putOwnedObjects([...written.values()]) : [];
+      for (const { kind, objectId } of refused) this.#drop(nameOf(kind, objectId));
       if (deleted.size > 0) await this.#store.deleteOwnedObjects(this.#tailnet, [...deleted.values()]);
       for (const [name, object] of written) if (put.get(name) === object) put.delete(name);
       for (const [name, object] of deleted) if (gone.get(name) === object) gone.delete(name);

@@ -1,6 +1,7 @@
 /** Where batches and caches are made: their models stand in a file, in a list, or under another name. */
 import { isSurfaceMiss, matchSurface, type Format } from '../../llm/index.ts';
 import type { OwnedObject } from '../../store/index.ts';
+import { BatchLineSums, type BatchLines } from '../ownership/batch-lines.ts';
 import { readMessageBatch, renameModels } from '../ownership/message-batch.ts';
 import { Refused } from '../reasons.ts';
 import type { LlmRequest } from '../steps/read-request.ts';
@@ -13,6 +14,8 @@ export interface PlacedRoute extends Route {
   readonly models?: readonly string[] | null;
   /** The file that a batch is made of, and what its lines are sent to. */
   readonly batched?: { readonly input: OwnedObject; readonly format: Format };
+  /** What the requests of a batch ask for that stand in its body. */
+  readonly lines?: BatchLines;
 }
 
 /**
@@ -53,11 +56,14 @@ export async function routeMessageBatch(
   request: LlmRequest,
 ): Promise<PlacedRoute> {
   if (request.facts === null) throw new Refused('body_invalid', 'the batch has no body');
-  const batched = await readMessageBatch(request.body, request.facts);
   const byName = new Map<string, Route>();
-  for (const { model } of batched) {
-    if (!byName.has(model)) byName.set(model, chooseRoute({ policy, access, requestedModel: model, format }));
-  }
+  const sums = new BatchLineSums();
+  const refersToObjects = (request.references?.length ?? 0) > 0;
+  const batched = await readMessageBatch(request.body, request.facts, ({ model, body, facts }) => {
+    const route = byName.get(model) ?? chooseRoute({ policy, access, requestedModel: model, format });
+    byName.set(model, route);
+    sums.add({ model: route.model, format: 'anthropic_messages', body, facts, refersToObjects });
+  });
   const routes = [...byName.values()];
   const [first] = routes;
   const grant = joinGrants(routes.map((route) => route.grant));
@@ -79,6 +85,7 @@ export async function routeMessageBatch(
     isRenamed: false,
     models: [...new Set(names)],
     body: isRenamed ? renameModels(request.body, batched, names) : null,
+    lines: sums.sums(),
   };
 }
 

@@ -97,7 +97,10 @@ test('a tool that repeats its model is refused: parsers differ on which counts (
 test('a batch takes no tool with a model of its own', async () => {
   const params = { model: 'granted', tools: [{ type: 'advisor', model: 'other' }] };
   const body = Buffer.from(JSON.stringify({ model: 'x', requests: [{ custom_id: '1', params }] }));
-  await assert.rejects(readMessageBatch(body, factsOf(body)), /tool with a model of its own/);
+  await assert.rejects(
+    readMessageBatch(body, factsOf(body), () => undefined),
+    /tool with a model of its own/,
+  );
   const line = Buffer.from(`${JSON.stringify({ custom_id: '1', body: params })}\n`);
   await assert.rejects(readBatchFile(line), /line 1 .*tool with a model of its own/);
 });

@@ -41,12 +41,13 @@ export function selectPinnedKey(
 
 /**
  * Whether a provider without a usable key may not be asked: one that was revoked or belongs to another
- * address must not turn into the operator's own, or into none.
+ * address must not turn into the operator's own, or into none. A staged key takes no part until it is promoted.
  */
 export function mustHaveKey(
   { vault }: KeyParts,
   { id, kind, authMode }: Pick<Provider, 'id' | 'authMode'> & { readonly kind: string },
 ): boolean {
   if (authMode !== 'override') return false;
-  return !MAY_LACK_KEY.has(kind) || vault.list().some(({ provider }) => provider === id);
+  if (!MAY_LACK_KEY.has(kind)) return true;
+  return vault.list().some(({ provider, state }) => provider === id && state !== 'staged');
 }

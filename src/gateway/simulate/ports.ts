@@ -19,6 +19,6 @@ export type TokenLookup = (
 export interface FormatAbilities {
   /** Rules on answers of the format can be enforced; where not, a governed caller is refused there. */
   canGovern(format: string, provider: Provider, model: string): boolean;
-  /** A request of the format can be translated for a provider that does not speak it. */
-  canTranslate(format: string, provider: Provider): boolean;
+  /** A request of the format can be translated for the upstream model of a provider that does not speak it. */
+  canTranslate(format: string, provider: Provider, model: string): boolean;
 }

@@ -102,7 +102,7 @@ function forecastRoute(
   const targets =
     speaking.length > 0 || !policy.document.routing.translate
       ? speaking
-      : granted.filter(({ provider }) => abilities.canTranslate(format, provider));
+      : granted.filter(({ provider, model: upstream }) => abilities.canTranslate(format, provider, upstream));
   if (targets.length === 0) return explained(policy, question);
   const governed = targets.filter(
     ({ grant, provider, model: upstream }) =>

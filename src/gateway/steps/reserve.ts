@@ -10,7 +10,7 @@ import {
   type Refusal,
   type Reservation,
 } from '../../quotas/index.ts';
-import { createsBatch } from '../ownership/object-operation.ts';
+import { startsLines } from '../ownership/object-operation.ts';
 import { costOfRequest, type RequestCost } from '../governing/request-cost.ts';
 import type { GatewayParts } from '../ports.ts';
 import { Refused, type ReasonCode } from '../reasons.ts';
@@ -106,7 +106,7 @@ function toBudget(
     inputTokens: estimate.inputTokensMax,
     outputTokens: outputTokensAllowed ?? estimate.outputTokensMax ?? Infinity,
   };
-  const isSpentWhole = createsBatch(request) && route.lines !== null;
+  const isSpentWhole = startsLines(request) && route.lines !== null;
   return { reservation: answer, uses, patches, metered: estimate.metered === true, usageMax, isSpentWhole };
 }
 

@@ -202,8 +202,8 @@ async function routeObjects(
   const references = file === null ? named : [...named, ...file.references];
   const objects = await Promise.all(references.map((reference) => findOwn(parts, caller, reference)));
   const placed = await place(parts, input, objects);
-  const { body = null, models = file?.models ?? null, batched, ...route } = placed;
-  const lines = batched === undefined ? (file?.lines ?? null) : linesOf(parts, batched);
+  const { body = null, models = file?.models ?? null, batched, lines: stated, ...route } = placed;
+  const lines = batched === undefined ? (stated ?? file?.lines ?? null) : linesOf(parts, batched);
   checkFurtherModels(route, request, input.access);
   checkStoredInputs(route, request);
   const elsewhere = objects.find((object) => object.provider !== route.provider.id);

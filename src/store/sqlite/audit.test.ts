@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { appendAudit, listAudit, verifyAudit } from './audit.ts';
+import { appendAudit, AUDIT_CHECK_START, AUDIT_SLICE_ROWS, listAudit, verifyAuditSlice } from './audit.ts';
 import type { Database } from './database.ts';
 import { auditEntry, NOON, TEST_KEYS, withDatabase } from './rows.fixture.ts';
 
 const KEY = TEST_KEYS.auditKey;
+
+function verifyAudit(database: Database, key: Uint8Array, tailnet: string) {
+  let check = AUDIT_CHECK_START;
+  while (!check.isDone) check = verifyAuditSlice(database, key, tailnet, check);
+  return { rows: check.rows, brokenAt: check.brokenAt };
+}
 
 function withRows(count: number, check: (database: Database) => void): void {
   withDatabase((database) => {
@@ -87,6 +93,21 @@ test('an older head that is put back over rows cut off is found by a later check
     appendAudit(database, KEY, auditEntry({ at: NOON + 2 * 3_600_000 }));
     database.exec('DELETE FROM audit WHERE seq = 6; INSERT OR REPLACE INTO audit_heads SELECT * FROM kept');
     assert.deepEqual(verifyAudit(database, KEY, 'home'), { rows: 5, brokenAt: 6 });
+  });
+});
+
+test('a slice reads no more than its rows, and the verdict is that of the whole chain', () => {
+  withDatabase((database) => {
+    for (let i = 0; i <= AUDIT_SLICE_ROWS; i += 1) appendAudit(database, KEY, auditEntry());
+    const first = verifyAuditSlice(database, KEY, 'home', AUDIT_CHECK_START);
+    assert.deepEqual([first.rows, first.isDone], [AUDIT_SLICE_ROWS, false]);
+    appendAudit(database, KEY, auditEntry());
+    const last = verifyAuditSlice(database, KEY, 'home', first);
+    assert.deepEqual([last.rows, last.brokenAt, last.isDone], [AUDIT_SLICE_ROWS + 2, null, true]);
+    database.exec("UPDATE audit SET actor = 'nobody' WHERE seq = 7");
+    assert.deepEqual(verifyAudit(database, KEY, 'home'), { rows: AUDIT_SLICE_ROWS + 2, brokenAt: 7 });
+    database.exec(`DELETE FROM audit WHERE seq > ${AUDIT_SLICE_ROWS}`);
+    assert.equal(verifyAuditSlice(database, KEY, 'home', first).brokenAt, AUDIT_SLICE_ROWS + 1);
   });
 });
 

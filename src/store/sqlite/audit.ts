@@ -120,19 +120,48 @@ export function countAuditActions(
   return rows.map((row) => ({ action: textOf(row, 'action'), entries: intOf(row, 'entries') }));
 }
 
-/** Recomputes the chain of a tailnet and compares rows, checkpoints and head. */
-export function verifyAudit(
+const FIRST_LINK: Uint8Array = new Uint8Array(SHA256_BYTES);
+
+/** How far a check of the chain has come. */
+export interface AuditCheck {
+  /** Rows read. */
+  readonly rows: number;
+  /** The last row read; -1 before the first. */
+  readonly lastSeq: number;
+  /** The last link that fits. */
+  readonly link: Link;
+  /** The first row that does not fit, so far. */
+  readonly brokenAt: number | null;
+  /** The verdict stands: every row was read, and checkpoints and head were compared. */
+  readonly isDone: boolean;
+}
+
+export const AUDIT_CHECK_START: AuditCheck = {
+  rows: 0,
+  lastSeq: -1,
+  link: { seq: 0, hash: FIRST_LINK },
+  brokenAt: null,
+  isDone: false,
+};
+
+/** About 8 ms: the only reading thread answers others in between. */
+export const AUDIT_SLICE_ROWS = 1_000;
+
+/** Recomputes the chain of a tailnet a slice further; behind its last row, compares checkpoints and head. */
+export function verifyAuditSlice(
   database: Database,
   key: Uint8Array,
   tailnet: string,
-): { readonly rows: number; readonly brokenAt: number | null } {
-  const checkpoints = readCheckpoints(database, tailnet);
-  let rows = 0;
-  let brokenAt: number | null = null;
-  let link = { seq: 0, hash: FIRST_LINK };
-  const all = database.prepare(`SELECT ${CODEC.columnList}, hash FROM audit WHERE tailnet = ? ORDER BY seq`);
-  for (const row of all.iterate(tailnet)) {
+  from: AuditCheck,
+): AuditCheck {
+  const checkpoints = readCheckpoints(database, tailnet, from.lastSeq);
+  let { rows, lastSeq, link, brokenAt } = from;
+  const slice = database.prepare(
+    `SELECT ${CODEC.columnList}, hash FROM audit WHERE tailnet = ? AND seq > ? ORDER BY seq LIMIT ${AUDIT_SLICE_ROWS}`,
+  );
+  for (const row of slice.iterate(tailnet, from.lastSeq)) {
     rows += 1;
+    lastSeq = intOf(row, 'seq');
     if (brokenAt !== null) continue;
     const entry = CODEC.fromRow(row);
     const hash = hashChainNext(key, link.hash, canonicalRow(entry));
@@ -141,8 +170,12 @@ export function verifyAudit(
     else if (!fitsCheckpoint(key, tailnet, checkpoints.get(entry.seq), hash)) brokenAt = entry.seq;
     else link = { seq: entry.seq, hash };
   }
-  if (brokenAt !== null) return { rows, brokenAt };
   const head = readHead(database, tailnet);
+  const isFull = rows - from.rows === AUDIT_SLICE_ROWS;
+  // A head beyond what was read may be that of a row written meanwhile: looked for once more.
+  const isBehind = rows > from.rows && head !== null && head.seq > lastSeq;
+  if (isFull || isBehind) return { rows, lastSeq, link, brokenAt, isDone: false };
+  if (brokenAt !== null) return { rows, lastSeq, link, brokenAt, isDone: true };
   const headFits =
     head === null
       ? link.seq === 0
@@ -150,7 +183,8 @@ export function verifyAudit(
         head.seq === link.seq &&
         constantTimeEqual(head.hash, link.hash);
   const lastCheckpoint = Math.max(0, ...checkpoints.keys());
-  return { rows, brokenAt: headFits && lastCheckpoint <= link.seq ? null : link.seq + 1 };
+  brokenAt = headFits && lastCheckpoint <= link.seq ? null : link.seq + 1;
+  return { rows, lastSeq, link, brokenAt, isDone: true };
 }
 
 interface Link {
@@ -161,8 +195,6 @@ interface Link {
 interface SignedLink extends Link {
   readonly signature: Uint8Array;
 }
-
-const FIRST_LINK: Uint8Array = new Uint8Array(SHA256_BYTES);
 
 function factsText(entry: AuditEntry): string {
   try {
@@ -218,10 +250,18 @@ function writeCheckpoint(database: Database, key: Uint8Array, entry: StoredEntry
     );
 }
 
-function readCheckpoints(database: Database, tailnet: string): ReadonlyMap<number, SignedLink> {
+/** Those behind a row, as many as a slice can meet and one beyond it. */
+function readCheckpoints(
+  database: Database,
+  tailnet: string,
+  after: number,
+): ReadonlyMap<number, SignedLink> {
   const rows = database
-    .prepare('SELECT seq, hash, signature FROM audit_checkpoints WHERE tailnet = ?')
-    .all(tailnet);
+    .prepare(
+      `SELECT seq, hash, signature FROM audit_checkpoints WHERE tailnet = ? AND seq > ?
+       ORDER BY seq LIMIT ${AUDIT_SLICE_ROWS + 1}`,
+    )
+    .all(tailnet, after);
   return new Map(rows.map((row) => [intOf(row, 'seq'), toSignedLink(row)]));
 }
 

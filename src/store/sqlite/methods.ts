@@ -19,7 +19,7 @@ import type {
 } from '../shapes.ts';
 import * as approvals from './approvals.ts';
 import { queryAdoption } from './adoption.ts';
-import { appendAudit, countAuditActions, listAudit, verifyAudit } from './audit.ts';
+import { appendAudit, type AuditCheck, countAuditActions, listAudit, verifyAuditSlice } from './audit.ts';
 import type { PackedBatch } from './batch-transfer.ts';
 import { getBodies, type BodyKeys } from './bodies/body-store.ts';
 import { getAnswers, getOutlines } from './bodies/outlines.ts';
@@ -118,12 +118,14 @@ export function readerMethods(database: Database, keys: StoreKeys) {
     listProviderKeys: (tailnet: string) => records.listProviderKeys(database, tailnet),
     latestDocument: (tailnet: string) => records.latestDocument(database, tailnet),
     getDocument: (tailnet: string, version: number) => records.getDocument(database, tailnet, version),
-    listDocuments: (tailnet: string, limit: number) => records.listDocuments(database, tailnet, limit),
+    listDocuments: (tailnet: string, page: { readonly limit: number; readonly before: number | null }) =>
+      records.listDocuments(database, tailnet, page),
     listPasskeys: (tailnet: string) => records.listPasskeys(database, tailnet),
     listAudit: (tailnet: string, filter: AuditFilter, page: PageRequest) =>
       listAudit(database, tailnet, filter, page),
     countAuditActions: (tailnet: string) => countAuditActions(database, tailnet),
-    verifyAudit: (tailnet: string) => verifyAudit(database, keys.auditKey, tailnet),
+    verifyAuditSlice: (tailnet: string, from: AuditCheck) =>
+      verifyAuditSlice(database, keys.auditKey, tailnet, from),
     listOwnedObjects: (tailnet: string, kinds?: readonly string[]) =>
       records.listOwnedObjects(database, tailnet, kinds),
     findOwnedObject: (tailnet: string, kind: string, objectId: string) =>

@@ -8,6 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/log.ts';
 import { storeError } from '../errors.ts';
 import type { Store } from '../shapes.ts';
+import { AUDIT_CHECK_START } from './audit.ts';
 import { BatchPacker } from './batch-transfer.ts';
 import type { ReaderMethods, StoreKeys, WriterMethods } from './methods.ts';
 import type { WorkerStart } from './protocol.ts';
@@ -82,7 +83,7 @@ function assembleStore(
 
     latestDocument: (tailnet) => reader.call('latestDocument', [tailnet]),
     getDocument: (tailnet, version) => reader.call('getDocument', [tailnet, version]),
-    listDocuments: (tailnet, limit) => reader.call('listDocuments', [tailnet, limit]),
+    listDocuments: (tailnet, page) => reader.call('listDocuments', [tailnet, page]),
     putDocument: (document, expectedVersion) => writer.call('putDocument', [document, expectedVersion]),
 
     listPasskeys: (tailnet) => reader.call('listPasskeys', [tailnet]),
@@ -92,7 +93,11 @@ function assembleStore(
     appendAudit: (entry) => writer.call('appendAudit', [entry]),
     listAudit: (tailnet, filter, page) => reader.call('listAudit', [tailnet, filter, page]),
     countAuditActions: (tailnet) => reader.call('countAuditActions', [tailnet]),
-    verifyAudit: (tailnet) => reader.call('verifyAudit', [tailnet]),
+    async verifyAudit(tailnet) {
+      let check = AUDIT_CHECK_START;
+      while (!check.isDone) check = await reader.call('verifyAuditSlice', [tailnet, check]);
+      return { rows: check.rows, brokenAt: check.brokenAt };
+    },
 
     putOwnedObjects: (objects) => writer.call('putOwnedObjects', [objects]),
     deleteOwnedObjects: (tailnet, objects) => writer.call('deleteOwnedObjects', [tailnet, objects]),

@@ -142,12 +142,17 @@ test('a document is saved only on top of the version that its author saw', () =>
     assert.equal(records.latestDocument(database, 'home')?.text, '{"a":1}');
     assert.equal(records.getDocument(database, 'home', 1)?.text, '{}');
     assert.equal(records.getDocument(database, 'home', 3), null);
-    const heads = records.listDocuments(database, 'home', 10);
+    const heads = records.listDocuments(database, 'home', { limit: 10, before: null });
     assert.deepEqual(
       heads.map(({ version }) => version),
       [2, 1],
     );
     assert.ok(heads.every((head) => !('text' in head)));
+    const older = records.listDocuments(database, 'home', { limit: 10, before: 2 });
+    assert.deepEqual(
+      older.map(({ version }) => version),
+      [1],
+    );
   });
 });
 

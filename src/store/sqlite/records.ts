@@ -190,13 +190,13 @@ export function getDocument(database: Database, tailnet: string, version: number
 export function listDocuments(
   database: Database,
   tailnet: string,
-  limit: number,
+  { limit, before }: { readonly limit: number; readonly before: number | null },
 ): Omit<DocumentVersion, 'text'>[] {
   return database
     .prepare(
-      `SELECT ${DOCUMENT_HEADS.columnList} FROM documents WHERE tailnet = ? ORDER BY version DESC LIMIT ?`,
+      `SELECT ${DOCUMENT_HEADS.columnList} FROM documents WHERE tailnet = ? AND version < ? ORDER BY version DESC LIMIT ?`,
     )
-    .all(tailnet, pageLimit(limit))
+    .all(tailnet, before ?? Number.MAX_SAFE_INTEGER, pageLimit(limit))
     .map(DOCUMENT_HEADS.fromRow);
 }
 
@@ -250,15 +250,20 @@ export function deletePasskey(database: Database, tailnet: string, credentialId:
   return database.durableTransaction(() => statement.run(tailnet, credentialId)).changes > 0;
 }
 
-/** The first owner stays; only what was found out about an object later is changed, and only by its owner. */
-export function putOwnedObjects(database: Database, objects: readonly OwnedObject[]): void {
+/** See `Store.putOwnedObjects`. */
+export function putOwnedObjects(database: Database, objects: readonly OwnedObject[]): readonly OwnedObject[] {
   const sql = `INSERT INTO owned_objects (${OWNED_OBJECTS.columnList}) VALUES (${OWNED_OBJECTS.placeholders})
     ON CONFLICT (tailnet, provider, kind, object_id) DO UPDATE SET models = excluded.models,
       parent_id = excluded.parent_id, settled_at = excluded.settled_at
     WHERE principal = excluded.principal`;
-  database.transaction(() => {
-    for (const object of objects) database.prepare(sql).run(...OWNED_OBJECTS.toValues(object));
-  });
+  return database.transaction(() =>
+    objects.filter((object) => {
+      const first = findOwnedObject(database, object.tailnet, object.kind, object.objectId);
+      if (first !== null && first.principal !== object.principal) return true;
+      database.prepare(sql).run(...OWNED_OBJECTS.toValues(object));
+      return false;
+    }),
+  );
 }
 
 export function deleteOwnedObjects(

@@ -1,14 +1,12 @@
 /** Usage and cost, summed over exchanges. */
 import { storeError } from '../errors.ts';
-import type { RequestFilter, UsageGroupBy, UsageRow } from '../shapes.ts';
+import { type RequestFilter, USAGE_ROWS_MAX, type UsageGroupBy, type UsageRow } from '../shapes.ts';
 import { intOf, type SqlRow } from './columns.ts';
 import type { Database } from './database.ts';
 import { toCondition } from './filter.ts';
 import { FAILED_SQL } from './request-queries.ts';
 import { createLabeller, QUARTER_MS, type BucketLabeller, type TimeUnit } from './time-buckets.ts';
 
-/** Rows of an answer. */
-const USAGE_ROWS_MAX = 10_000;
 /** Dimensions of one query. */
 const GROUP_BY_MAX = 4;
 /** Sums held while folding; about 40 MB. */
@@ -90,7 +88,7 @@ export function queryUsage(
         b.sums.requests - a.sums.requests ||
         compareText(JSON.stringify(a.key), JSON.stringify(b.key)),
     )
-    .slice(0, USAGE_ROWS_MAX)
+    .slice(0, USAGE_ROWS_MAX + 1)
     .map(({ key, sums }) => ({ key, ...sums }));
 }
 

@@ -10,7 +10,7 @@ export { SocketError, type SocketErrorCode } from './sockets/socket-error.ts';
 export { NetstackServer } from './sockets/tcp-server.ts';
 export { NetstackSocket, type SocketAddress } from './sockets/tcp-socket.ts';
 export { type DatagramSource, NetstackUdpSocket } from './sockets/udp-socket.ts';
-export { NetStack, type NetStackOptions, MTU_DEFAULT } from './stack.ts';
+export { NetStack, type NetStackOptions } from './stack.ts';
 export type { TcpFailure, TcpHandlers, TcpState } from './tcp/block.ts';
 export type { TcpConnection } from './tcp/connection.ts';
 export type { TcpListener, TcpListenOptions } from './tcp/listener.ts';

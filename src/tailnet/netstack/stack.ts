@@ -27,7 +27,7 @@ import { TcpTable } from './tcp/table.ts';
 import { type UdpBindOptions, type UdpPort, UdpPorts } from './udp-ports.ts';
 
 /** Every tailnet and WireGuard path carries this (RFC 8200 section 5). */
-export const MTU_DEFAULT = 1280;
+const MTU_DEFAULT = 1280;
 /** RFC 791's least datagram that all take; TCP segments stay useful. */
 const MTU_MIN = 576;
 const MTU_MAX = 65_535;
