@@ -30,6 +30,7 @@ const OF_OVERSEERS = [
   ...OF_USERS.slice(0, -1),
   'Policy',
   'Providers and keys',
+  'Network',
   'Devices',
   'Audit',
   'Settings',

@@ -36,6 +36,8 @@ async function open(t: TestContext, path: string): Promise<WatchedPage> {
 /** Paths of the API that a page reads when all is well, without those that are read around every page. */
 async function readBy(page: Page, place: Place): Promise<readonly string[]> {
   const seen = new Set<string>();
+  /* What the page before still asks for is not this one's. */
+  await page.goto('about:blank');
   page.on('request', (request) => {
     const { pathname } = new URL(request.url());
     if (pathname.startsWith('/api/') && !isAround(place, pathname)) seen.add(pathname);

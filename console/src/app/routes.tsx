@@ -42,6 +42,9 @@ const PAGES: readonly RouteObject[] = [
   page('providers', async () => ({
     Component: (await import('../pages/providers/providers-page.tsx')).ProvidersPage,
   })),
+  page('network', async () => ({
+    Component: (await import('../pages/network/network-page.tsx')).NetworkPage,
+  })),
   page('devices', async () => ({
     Component: (await import('../pages/devices/devices-page.tsx')).DevicesPage,
   })),

@@ -1,13 +1,15 @@
 /** The decision: for how long it holds, with which change, and why. */
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Check, X } from 'lucide-react';
 import { useState } from 'react';
+import { useAccess } from '../../access.ts';
 import { isProblem, messageOf } from '../../api/problem.ts';
 import { useAction } from '../../presence/index.ts';
 import { Button, Card, Checkbox, CodeBlock, Notice, Select, TextField } from '../../ui/index.ts';
 import { approvalQuery, type Decision, decideApproval } from './approval-queries.ts';
 import { type ApprovalDetail, spansUpTo, spanText, stateText, titleOf } from './approval-texts.ts';
 import { editOf, spread } from './arguments-text.ts';
+import { documentQuery } from '../policy/queries.ts';
 import { textOfEdited } from './call-card.tsx';
 import { DiffBlock } from './diff-block.tsx';
 
@@ -24,6 +26,7 @@ export function DecisionForm({
 }) {
   const isReadable = detail.content === 'shown' || detail.content === 'forgotten';
   const canApprove = isReadable && !onlyDeny;
+  const isFileOnly = useIsFileOnly(detail) && canApprove;
   const scopes = scopesOf(detail);
   const [scope, setScope] = useState(scopes[0]?.id ?? 'once');
   const [reason, setReason] = useState('');
@@ -63,7 +66,7 @@ export function DecisionForm({
     >
       <div className="approval-form">
         {canApprove && edits.part}
-        {canApprove && (
+        {canApprove && !isFileOnly && (
           <Select label="If approved, it holds" options={scopes} value={scope} onChange={setScope} />
         )}
         <TextField
@@ -72,6 +75,7 @@ export function DecisionForm({
           onChange={setReason}
           maxLength={REASON_MAX}
         />
+        {isFileOnly && <GrantInFile detail={detail} />}
         <GrantToWrite error={decide.error} />
         <div className="approval-decide">
           <Button
@@ -82,7 +86,7 @@ export function DecisionForm({
           >
             Deny
           </Button>
-          {canApprove && (
+          {canApprove && !isFileOnly && (
             <Button
               kind="primary"
               icon={Check}
@@ -131,6 +135,33 @@ function useEdit(detail: ApprovalDetail) {
     </div>
   ) : null;
   return { edit, part };
+}
+
+/**
+ * Whether a watched file owns the document, so that a model cannot be granted here. An approver who may not read
+ * the document is told by the answer instead.
+ */
+function useIsFileOnly({ kind }: ApprovalDetail): boolean {
+  const { seesAll } = useAccess();
+  const document = useQuery({ ...documentQuery(), enabled: seesAll && kind === 'model', retry: false });
+  return kind === 'model' && document.data?.source === 'file';
+}
+
+/** Said before anybody tries: what to write in the file instead of approving here. */
+function GrantInFile({ detail: { principal, subject } }: { readonly detail: ApprovalDetail }) {
+  const grant = {
+    src: [principal],
+    app: { 'postern.dev/cap/gateway': [{ role: 'user', models: [subject] }] },
+  };
+  return (
+    <Notice tone="warn">
+      <p>
+        A watched file on the server (<code>--config</code>) owns the document, so a model cannot be granted
+        here. Add this to its <code>grants</code>, or deny the question.
+      </p>
+      <CodeBlock title="To add to grants" text={JSON.stringify(grant, null, 2)} />
+    </Notice>
+  );
 }
 
 /** A model cannot be granted here where a file owns the document: what to write there. */

@@ -1,5 +1,5 @@
 /** What the policy page asks. Everything about the document has keys that begin with `config`. */
-import { queryOptions } from '@tanstack/react-query';
+import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, dataOf, type Schema } from '../../api/client.ts';
 
 export type PolicyDocument = Schema<'Document'>;
@@ -55,11 +55,13 @@ export function checkQuery(text: string, version: number) {
 
 export type Check = Awaited<ReturnType<NonNullable<ReturnType<typeof checkQuery>['queryFn']>>>;
 
-/** Versions, newest first. */
-export function versionsQuery() {
+/** One page of versions, newest first; `cursor` null for the first. */
+export function versionsQuery(cursor: number | null) {
+  const query = cursor === null ? {} : { cursor };
   return queryOptions({
-    queryKey: ['config', 'versions'],
-    queryFn: ({ signal }) => dataOf(api.GET('/api/v1/config/versions', { signal })),
+    queryKey: ['config', 'versions', cursor],
+    queryFn: ({ signal }) => dataOf(api.GET('/api/v1/config/versions', { params: { query }, signal })),
+    placeholderData: keepPreviousData,
   });
 }
 

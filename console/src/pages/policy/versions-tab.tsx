@@ -11,20 +11,19 @@ import type { Draft } from './draft.ts';
 import { type PolicyDocument, versionsQuery } from './queries.ts';
 
 type Version = Item<'/api/v1/config/versions'>;
-const PAGE_SIZE = 100;
 
 export function VersionsTab({ draft, current }: { readonly draft: Draft; readonly current: PolicyDocument }) {
-  const versions = useQuery(versionsQuery());
-  const [{ skip }, setState] = useUrlState({ skip: countParam(0) });
+  // Versions before this one; 0 for the newest.
+  const [{ before }, setState] = useUrlState({ before: countParam(0) });
+  const versions = useQuery(versionsQuery(before === 0 ? null : before));
   const [shown, setShown] = useState<Version | null>(null);
   const [target, setTarget] = useState<Version | null>(null);
-  const all = versions.data?.items;
-  const isLast = all === undefined || skip + PAGE_SIZE >= all.length;
   return (
     <Card title={null} label="Versions" flush>
       <DataTable
         label="Versions"
-        rows={all?.slice(skip, skip + PAGE_SIZE)}
+        rows={versions.data?.items}
+        isStale={versions.isPlaceholderData}
         rowId={({ version }) => String(version)}
         error={versions.error}
         retry={() => void versions.refetch()}
@@ -79,12 +78,9 @@ export function VersionsTab({ draft, current }: { readonly draft: Draft; readonl
         ]}
       />
       <Pager
-        cursor={skip === 0 ? null : String(skip)}
-        nextCursor={isLast ? null : String(skip + PAGE_SIZE)}
-        onCursor={(cursor) => setState({ skip: Number(cursor ?? 0) })}
-        {...(all !== undefined && all.length >= PAGE_SIZE
-          ? { shown: `The newest ${all.length} versions` }
-          : {})}
+        cursor={before === 0 ? null : String(before)}
+        nextCursor={versions.data?.next_cursor}
+        onCursor={(cursor) => setState({ before: Number(cursor ?? 0) })}
       />
       {shown !== null && (
         <Dialog title={`What version ${shown.version} changed`} isOpen wide onClose={() => setShown(null)}>

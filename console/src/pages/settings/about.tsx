@@ -1,11 +1,14 @@
-/** Version, age and size of this server. */
+/** Version, age and size of this server, and the network that it is in. */
 import { useQuery } from '@tanstack/react-query';
+import { useAccess } from '../../access.ts';
 import { amount, bytes, counted, durationOfMs, Relative, Time } from '../../format/index.ts';
 import { Badge, Card, Facts, Loaded, Mono, Notice } from '../../ui/index.ts';
+import { JoinedNetwork } from './joined-network.tsx';
 import { aboutQuery } from './queries.ts';
 
 export function AboutPart() {
   const about = useQuery(aboutQuery());
+  const { seesAll } = useAccess();
   return (
     <Loaded query={about} what="The server did not say what it is">
       {({ store, recorder, ...server }) => (
@@ -26,6 +29,7 @@ export function AboutPart() {
               ]}
             />
           </Card>
+          {seesAll && <JoinedNetwork />}
           {store !== null && recorder !== null && (
             <div className="columns">
               <Card title="Store">

@@ -18,6 +18,7 @@ import {
   Stat,
   Stats,
 } from '../../ui/index.ts';
+import { LostNotices } from './lost-notices.tsx';
 import { deadLettersQuery, hooksQuery } from './queries.ts';
 
 type Hook = Schema<'Hook'>;
@@ -51,6 +52,7 @@ export function HooksPart() {
           </Card>
           <HookList items={items} onOpen={(name) => setState({ hook: name })} />
           <DeadLetters />
+          <LostNotices />
           <Details
             hook={items.find(({ name }) => name === chosen) ?? null}
             onClose={() => setState({ hook: null })}

@@ -42,6 +42,15 @@ export function deadLettersQuery() {
   });
 }
 
+/** Messages to people that arrived nowhere. */
+export function lostNoticesQuery() {
+  return queryOptions({
+    queryKey: ['notices', 'dead-letters'],
+    queryFn: ({ signal }) => dataOf(api.GET('/api/v1/notices/dead-letters', { signal })),
+    refetchInterval: HOOKS_EVERY_MS,
+  });
+}
+
 export function retentionQuery() {
   return queryOptions({
     queryKey: ['retention'],
@@ -60,6 +69,14 @@ export function doctorQuery() {
   return queryOptions({
     queryKey: ['doctor'],
     queryFn: ({ signal }) => dataOf(api.GET('/api/v1/doctor', { signal })),
+  });
+}
+
+/** The network that the gateway is in. */
+export function joinedNetworkQuery() {
+  return queryOptions({
+    queryKey: ['network'],
+    queryFn: ({ signal }) => dataOf(api.GET('/api/v1/network', { signal })),
   });
 }
 

@@ -3,6 +3,7 @@ import type { UseQueryResult } from '@tanstack/react-query';
 import type { Answer } from '../../api/client.ts';
 import { Button, Card, type Column, DataTable, EmptyState, Meter } from '../../ui/index.ts';
 import { counted, Money, percent, Tokens } from '../../format/index.ts';
+import { TruncatedNotice } from './truncated-notice.tsx';
 import { type ComparedItem, type Dimension, DIMENSIONS } from './usage-queries.ts';
 import { changeText, type Measure, measured, nameText } from './usage-texts.ts';
 
@@ -32,6 +33,7 @@ export function BreakdownCard({ compared, total, onMore, by, measure, onName }: 
   const name = DIMENSIONS.find(({ id }) => id === by)?.label ?? by;
   return (
     <Card title={`By ${name.toLowerCase()}`} flush hint={hintOf(by)}>
+      <TruncatedNotice isCut={compared.data?.truncated ?? false} />
       <DataTable
         label={`Usage by ${name.toLowerCase()}`}
         columns={columnsOf({ by, name, measure, total, onName })}

@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { counted, Money, Tokens } from '../../format/index.ts';
 import { Card, Loaded, Stat, Stats } from '../../ui/index.ts';
+import { TruncatedNotice } from './truncated-notice.tsx';
 import { savingsQuery, type UsageFilter, type UsageSpan } from './usage-queries.ts';
 import { nameText } from './usage-texts.ts';
 
@@ -12,8 +13,9 @@ export function SavingsCard({ filter, span }: { readonly filter: UsageFilter; re
   return (
     <Card title="Saved by caches">
       <Loaded query={savings} what="The savings could not be loaded">
-        {({ response_cache: answers, prompt_cache: prompts }) => (
+        {({ response_cache: answers, prompt_cache: prompts, truncated }) => (
           <>
+            <TruncatedNotice isCut={truncated} />
             <Stats>
               <Stat
                 label="By providers' prompt caches"

@@ -5,6 +5,7 @@ import { type Series, type SeriesPoint, StackedTimeSeries } from '../../charts/i
 import { amount } from '../../format/index.ts';
 import { Card, EmptyState, LinkButton, Loaded } from '../../ui/index.ts';
 import { stepsOf } from './time-steps.ts';
+import { TruncatedNotice } from './truncated-notice.tsx';
 import {
   type Dimension,
   DIMENSIONS,
@@ -52,7 +53,7 @@ export function SeriesCard({
       hint={`Each column is one ${interval}, in your time zone.${isTogether ? ` ${amount(names)} names are too many to tell apart: choose one below.` : ''}`}
     >
       <Loaded query={series} what="The chart could not be loaded" lines={6}>
-        {({ items }) =>
+        {({ items, truncated }) =>
           items.length === 0 ? (
             <EmptyState
               title="Nothing was used in this time"
@@ -67,12 +68,15 @@ export function SeriesCard({
               Choose a longer time, or connect a client.
             </EmptyState>
           ) : (
-            <StackedTimeSeries
-              label={title}
-              {...stackOf(items, { by: isTogether ? null : by, interval, measure, span })}
-              format={(value) => measureText(measure, value)}
-              timeLabel={timeLabel}
-            />
+            <>
+              <TruncatedNotice isCut={truncated} />
+              <StackedTimeSeries
+                label={title}
+                {...stackOf(items, { by: isTogether ? null : by, interval, measure, span })}
+                format={(value) => measureText(measure, value)}
+                timeLabel={timeLabel}
+              />
+            </>
           )
         }
       </Loaded>

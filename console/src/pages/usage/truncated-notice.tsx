@@ -1,0 +1,13 @@
+/** Said where an answer of the API holds less than there is. */
+import { Notice } from '../../ui/index.ts';
+
+/** `isCut`: the answer's `truncated`. */
+export function TruncatedNotice({ isCut }: { readonly isCut: boolean }) {
+  if (!isCut) return null;
+  return (
+    <Notice tone="warn">
+      There is more than the server counts for one answer, so this is not all of it: choose a shorter time or
+      a single name.
+    </Notice>
+  );
+}
