@@ -9,7 +9,9 @@ import { systemRandom, type Random } from './base/random.ts';
 import type { Secret } from './base/secret.ts';
 import { type Coordination, openCoordination } from './composition/control.ts';
 import { firstDeviceLine } from './composition/control-first-device.ts';
+import { createTailnetReachPort } from './composition/control-reach.ts';
 import { createTailnetsPort } from './composition/control-view.ts';
+import { createTailnetUsersPort } from './composition/sign-in-users.ts';
 import { consoleFolder } from './composition/console-folder.ts';
 import { createConsoleParts } from './composition/console-parts.ts';
 import { publishDocumentEvents } from './composition/document-events.ts';
@@ -29,6 +31,7 @@ import { openGoverning, type Governing } from './composition/governing.ts';
 import { type DraftsInUse, openSimulations } from './composition/simulations.ts';
 import type { Provider } from './policy/index.ts';
 import { JoinedNetwork } from './composition/node-join.ts';
+import { renderControl } from './composition/control-metrics.ts';
 import { renderNodes } from './composition/node-metrics.ts';
 import { createNetworkPort } from './composition/node-view.ts';
 import { openOwnNetwork, type OwnNetwork } from './composition/node.ts';
@@ -100,7 +103,7 @@ export interface RunningServer {
   close(drainMs: number): Promise<void>;
 }
 
-/** One tailnet until there is a coordination server: this machine's own. */
+/** The tailnet that this process is the gateway of, from the first start (docs/design/0016-instances.md). */
 const TAILNET = 'default';
 /** Bytes of request bodies held at once over all requests. */
 const BODIES_HELD_MAX_BYTES = 1024 * 1024 * 1024;
@@ -145,6 +148,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     ownAddresses,
     routeTo: (hostname) => joined.routeTo(hostname),
   });
+  coordination.openSignIn(outbound.fetchSmall);
+  coordination.openWebhooks(outbound.fetchSmall);
   const knownModels = ({ costBasis, kind }: Provider): readonly string[] =>
     prices.knownModels(costBasis ?? kind);
   const documents = await openDocuments({
@@ -415,7 +420,7 @@ async function serve(input: ServeInput): Promise<RunningServer> {
       source: sourceOf(id, found),
     })),
     network: networkOf(input.joined, input.coordination.home),
-    firstDevice: async () => (place === null ? null : firstDeviceLine(input.coordination)),
+    firstDevice: async () => (place === null ? null : firstDeviceLine(input.coordination, TAILNET)),
     capture: statedCapture({ document: documents.current().document, storedGrants }),
     warnings: documents
       .problems()
@@ -472,8 +477,12 @@ async function createServerApi(
       clock: gateway.clock,
     }),
     tailnets: createTailnetsPort(input.coordination),
+    control: input.coordination.admin,
+    tailnetUsers: createTailnetUsersPort(input.coordination),
+    tailnetReach: createTailnetReachPort(input.coordination),
     approvals: governing.apiApprovals,
     budgets: governing.apiBudgets,
+    notices: governing.notices,
     openExchanges: () => gateway.active.open(),
     simulations: input.simulations,
     pricing: () => pricing,
@@ -491,6 +500,7 @@ async function createServerApi(
     moreMetrics: () =>
       renderLoad(gateway.active.count, gateway.bodyBudget.heldBytes) +
       renderRouting(gateway.health.states(), gateway.cache.stats()) +
+      renderControl(input.coordination.figures()) +
       renderNodes({ own: input.ownNetwork?.node.status() ?? null, joined: input.joined.status().node }),
     mayMintRunToken: (caller) => process.platform !== 'linux' && caller.door === 'local',
     announce: options.announce,

@@ -108,6 +108,8 @@ describe('authorisation (DESIGN sections 5 and 12)', () => {
       'POST /api/v1/config/diff',
       'POST /api/v1/config/edit',
       'POST /api/v1/config/validate',
+      'POST /api/v1/tailnets/{tailnet}/policy/check',
+      'POST /api/v1/tailnets/{tailnet}/policy/explain',
     ]);
     assert.deepEqual(
       writes.filter((route) => route.access.presence && route.access.scope !== 'admin'),

@@ -11,6 +11,7 @@ import type { ApiDependencies, RequestContext } from './ports.ts';
 import { createPresenceSessions } from './presence/sessions.ts';
 import { createRouter, type RegisteredRoute } from './router.ts';
 import { addRoutes } from './routes/all.ts';
+import { createApiV2, V2_PREFIX } from './v2/index.ts';
 
 /** The link that makes the first admin. Anybody who holds it and can reach the server may use it once. */
 export interface ClaimLink {
@@ -36,6 +37,11 @@ export interface Api {
   owns(path: string): boolean;
   /** Whether a path is a page that only shows, so that a link of anywhere may open it. */
   isPage(path: string): boolean;
+  /**
+   * Whether writes to a path may have any media type: who asks there is known by a credential that no page has,
+   * never by the connection.
+   */
+  takesAnyBody(path: string): boolean;
   /** A new claim link for the operator's terminal, or null if the server has an admin. */
   offerClaim(): Promise<ClaimLink | null>;
   /** The OpenAPI 3.1 document. */
@@ -53,6 +59,7 @@ export function createApi(deps: ApiDependencies): Api {
   const { claim, metrics, events } = addRoutes(router, deps, sessions);
   // By name: what nobody watches live is then not built at all.
   const unsubscribe = deps.bus.on('request.finished', (row) => metrics.observe(row));
+  const v2 = deps.control === undefined ? null : createApiV2(deps, deps.control);
   const listener = getRequestListener((request, env) => router.app.fetch(request, env), {
     // The process keeps its own Request and Response: the hot path must not meet other ones.
     overrideGlobalObjects: false,
@@ -70,6 +77,7 @@ export function createApi(deps: ApiDependencies): Api {
     handle(req, res, context) {
       contexts.set(req, context);
       setFixedHeaders(res, context.requestId);
+      if (v2 !== null && takesAnyBody(req.url ?? '')) return v2.handle(req, res, context);
       listener(req, res).catch((error: unknown) => {
         deps.logger.error('an api answer failed', {
           request_id: context.requestId,
@@ -81,6 +89,7 @@ export function createApi(deps: ApiDependencies): Api {
     refuse: refuseEarly,
     owns: isApiPath,
     isPage: isPagePath,
+    takesAnyBody,
     async offerClaim() {
       const offer = await claim.offer();
       if (offer === null) return null;
@@ -106,11 +115,15 @@ const EXACT_PATHS: ReadonlySet<string> = new Set([
   '/api/quotas',
   '/api/quotas/refill',
 ]);
-const PREFIXES = ['/api/v1/', '/aperture/', '/assets/', '/plain/'] as const;
+const PREFIXES = ['/api/v1/', V2_PREFIX, '/aperture/', '/assets/', '/plain/'] as const;
 
 /** `/api/hello` is a client's probe and the gateway's; the API's own paths are these and no others. */
 function isApiPath(path: string): boolean {
   return EXACT_PATHS.has(path) || isPagePath(path) || PREFIXES.some((prefix) => path.startsWith(prefix));
+}
+
+function takesAnyBody(path: string): boolean {
+  return path.startsWith(V2_PREFIX);
 }
 
 function refuseEarly(req: IncomingMessage, res: ServerResponse, refusal: EarlyRefusal): void {

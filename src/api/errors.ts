@@ -55,7 +55,8 @@ export const API_ERRORS = {
   media_type_wrong: { status: 415, meaning: 'a write was sent with another media type than JSON' },
   document_refused: {
     status: 422,
-    meaning: 'the document has problems, listed in `problems` and `test_failures`',
+    meaning:
+      'the document has problems, listed in `problems` and `test_failures`; of a network policy, tests fail that `failures` lists',
   },
   unknown_provider: { status: 422, meaning: 'the document has no such provider' },
   precondition_required: { status: 428, meaning: '`If-Match` is missing' },
@@ -125,6 +126,8 @@ const FOREIGN: Readonly<Record<string, ApiErrorCode>> = {
   coordination_exists: 'conflict',
   coordination_limit: 'too_many',
   network_policy_invalid: 'invalid_request',
+  network_policy_tests: 'document_refused',
+  network_policy_overtaken: 'precondition_failed',
   jwt_denial_invalid: 'invalid_request',
   jwt_denial_limit: 'too_many',
   store_conflict: 'conflict',
@@ -151,6 +154,7 @@ export function toApiError(error: unknown): ApiError {
 
 /** Why a document was refused, place by place. */
 function foreignMembers(error: AppError): Readonly<Record<string, unknown>> {
+  if ('failures' in error) return { reason: error.code, failures: error.failures };
   if (!('problems' in error && 'testFailures' in error)) return {};
   return { reason: error.code, problems: error.problems, test_failures: snakeCase(error.testFailures) };
 }

@@ -3,7 +3,7 @@
  * parts, tests pass small ones, and no part knows that it is used here.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Approvals } from '../approvals/index.ts';
+import type { Approvals, Notifier } from '../approvals/index.ts';
 import type { Clock, UnixMs } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Random } from '../base/random.ts';
@@ -19,8 +19,11 @@ import type { ApprovalEntry } from '../policy/index.ts';
 import type { ToolQuestion } from '../policy/governance.ts';
 import type { BudgetView, Quotas } from '../quotas/index.ts';
 import type { CaptureMode, KeyState, Store, TokenRow } from '../store/shapes.ts';
+import type { ControlAdministration } from '../tailnet/control/index.ts';
 import type { NetworkPort } from './network-port.ts';
+import type { TailnetReachPort } from './tailnet-reach-port.ts';
 import type { TailnetsPort } from './tailnets-port.ts';
+import type { TailnetUsersPort } from './tailnet-users-port.ts';
 
 /** The methods of the store that the API calls. */
 export type ApiStore = Pick<
@@ -165,7 +168,11 @@ export interface DocumentsPort {
     readonly testFailures: readonly unknown[];
   }>;
   save(request: SaveRequest): Promise<SaveResult>;
-  versions(): Promise<readonly DocumentVersionView[]>;
+  /** Newest first: at most `limit` (1 to 500) of those before a version. */
+  versions(page: {
+    readonly limit: number;
+    readonly before: number | null;
+  }): Promise<readonly DocumentVersionView[]>;
   /** Unified diff of two versions, secrets replaced. */
   diff(from: number, to: number): Promise<string>;
   rollback(request: Omit<SaveRequest, 'text'> & { readonly version: number }): Promise<SaveResult>;
@@ -284,10 +291,13 @@ export interface DeviceView {
 /** The devices of Postern's own network; refusals carry their `device_…` codes. */
 export interface DevicesPort {
   list(): readonly DeviceView[];
-  /** `configuration` holds a private key if one was made: shown once. */
+  /** A pair for a device that brings none; nothing of it is kept. */
+  newKey(): { readonly publicKey: string; readonly privateKey: Secret };
+  /** `configuration` holds the private key if one was made: shown once. */
   add(device: {
     readonly name: string;
-    readonly publicKey: string | null;
+    readonly publicKey: string;
+    readonly privateKey?: Secret;
     readonly createdBy: string;
   }): Promise<{ readonly device: DeviceView; readonly configuration: string }>;
   /** False if there is none. */
@@ -455,6 +465,12 @@ export interface ApiDependencies {
   readonly network?: NetworkPort;
   /** Absent while nothing beyond this machine is listened on. */
   readonly tailnets?: TailnetsPort;
+  /** The coordination server itself, for Tailscale's API v2. */
+  readonly control?: ControlAdministration;
+  /** Their people, and who may sign in. */
+  readonly tailnetUsers?: TailnetUsersPort;
+  /** Questions about their policies. */
+  readonly tailnetReach?: TailnetReachPort;
   /** Absent where nothing can ask. */
   readonly approvals?: ApprovalsPort;
   /** Absent where nothing is counted. */
@@ -491,6 +507,8 @@ export interface ApiDependencies {
   readonly demo?: boolean;
   /** Absent where no hooks are called. */
   readonly hooks?: HooksPort;
+  /** Absent where nobody is sent notices. */
+  readonly notices?: Pick<Notifier, 'deadLetters'>;
   readonly settings?: () => SettingsView;
   readonly retention?: () => RetentionView;
   /** What can be said of the state folder and the machine. */

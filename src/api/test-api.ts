@@ -8,30 +8,13 @@ import { createEventBus, type EventBus } from '../events/bus.ts';
 import type { PosternEvents } from '../gateway/events.ts';
 import type { Caller } from '../identity/caller.ts';
 import type { BudgetView } from '../quotas/index.ts';
-import type {
-  AuditEntry,
-  AuditRow,
-  PasskeyRow,
-  RequestFilter,
-  RequestRow,
-  RequestSummary,
-  StoredBodies,
-  StoredGrant,
-  TokenRow,
-  UsageRow,
-} from '../store/shapes.ts';
+import type { RequestRow, TokenRow } from '../store/shapes.ts';
 import { type Api, createApi } from './api.ts';
 import { type MemoryApprovals, memoryApprovals } from './memory-approvals.ts';
-import type {
-  AccessView,
-  ApiDependencies,
-  ApiStore,
-  JwtDenialView,
-  KeyView,
-  RequestContext,
-} from './ports.ts';
+import type { AccessView, ApiDependencies, JwtDenialView, KeyView, RequestContext } from './ports.ts';
 import { memoryBudgets } from './test-budgets.ts';
 import { memoryDenials } from './test-denials.ts';
+import { memoryStore } from './test-store.ts';
 import { memoryVault } from './test-vault.ts';
 
 export const BREAK_GLASS = 'break-glass-token-of-the-operator';
@@ -275,7 +258,7 @@ export function portOf(server: { address(): string | { port: number } | null }):
 function newWorld(): TestWorld {
   const world: TestWorld = {
     now: 1_790_000_000_000,
-    store: memoryStore(() => world),
+    store: memoryStore(() => world.storeDown),
     approvals: memoryApprovals({
       now: () => world.now,
       roles: (who) => accessOf(world, who).roles,
@@ -365,7 +348,11 @@ function dependencies(world: TestWorld, port: number): ApiDependencies {
         world.document.version += 1;
         return { version: world.document.version, etag: `"v${world.document.version}"`, notes: [] };
       },
-      versions: async () => [{ version: 3, createdAt: world.now, createdBy: 'local:1', comment: '' }],
+      versions: async ({ limit, before }) =>
+        [3, 2, 1]
+          .filter((version) => version < (before ?? Infinity))
+          .slice(0, limit)
+          .map((version) => ({ version, createdAt: world.now, createdBy: 'local:1', comment: '' })),
       diff: async (from, to) => `-${from}\n+${to}\n`,
       async rollback({ version }) {
         if (version > world.document.version) throw refuse('config_unknown_version');
@@ -492,105 +479,4 @@ function provider(id: string, origin: string, builtIn: boolean) {
     kind: builtIn ? 'echo' : 'openai',
     builtIn,
   };
-}
-
-const NO_REQUESTS: RequestSummary = {
-  requests: 0,
-  outcomes: [],
-  reasons: [],
-  inputTokens: 0,
-  cacheReadTokens: 0,
-  outputTokens: 0,
-  costNanoUsd: 0,
-  savedNanoUsd: 0,
-  latency: { p50Us: null, p95Us: null, firstByteP50Us: null, firstByteP95Us: null, sampled: 0 },
-};
-
-function memoryStore(world: () => TestWorld) {
-  const rows: RequestRow[] = [];
-  const bodies = new Map<string, StoredBodies>();
-  const grants: StoredGrant[] = [];
-  const passkeys: PasskeyRow[] = [];
-  const audit: AuditRow[] = [];
-  const settings = new Map<string, string>();
-  const usage: UsageRow[] = [];
-  const filters: RequestFilter[] = [];
-  const port: ApiStore = {
-    async listRequests(filter, page) {
-      if (page.cursor !== undefined)
-        throw new AppError('store_bad_cursor', 'the cursor is not one of this list');
-      filters.push(filter);
-      const items = rows.filter(
-        (row) =>
-          row.tailnet === filter.tailnet &&
-          (filter.principals === undefined || filter.principals.includes(row.principal)) &&
-          (filter.groups === undefined || row.groups.some((group) => filter.groups?.includes(group))),
-      );
-      return { items, nextCursor: null };
-    },
-    getRequest: async (tailnet, id) => rows.find((row) => row.id === id && row.tailnet === tailnet) ?? null,
-    getBodies: async (_tailnet, id) => bodies.get(id) ?? null,
-    getOutlines: async () => ({ requests: [], items: [] }),
-    getAnswers: async () => [],
-    async listSessions(filter) {
-      filters.push(filter);
-      return { items: [], nextCursor: null };
-    },
-    async summarizeRequests(filter) {
-      filters.push(filter);
-      return NO_REQUESTS;
-    },
-    async summarizeProviders(filter) {
-      filters.push(filter);
-      return [];
-    },
-    async queryAdoption(filter) {
-      filters.push(filter);
-      return [];
-    },
-    async queryUsage(filter) {
-      filters.push(filter);
-      return usage;
-    },
-    listGrants: async () => grants,
-    async putGrant(grant) {
-      grants.push(grant);
-    },
-    async deleteGrant(principal, role, approvalId) {
-      const at = grants.findIndex(
-        (grant) => grant.principal === principal && grant.role === role && grant.approvalId === approvalId,
-      );
-      if (at >= 0) grants.splice(at, 1);
-      return at >= 0;
-    },
-    listPasskeys: async () => passkeys,
-    async putPasskey(passkey) {
-      const at = passkeys.findIndex((row) => row.credentialId === passkey.credentialId);
-      if (at >= 0) passkeys[at] = passkey;
-      else passkeys.push(passkey);
-    },
-    async deletePasskey(_tailnet, id) {
-      const at = passkeys.findIndex((row) => row.credentialId === id);
-      if (at >= 0) passkeys.splice(at, 1);
-      return at >= 0;
-    },
-    async appendAudit(entry: AuditEntry) {
-      if (world().storeDown) throw new AppError('store_write_failed', 'disk full');
-      const row = { ...entry, seq: audit.length + 1, hash: 'aa' };
-      audit.push(row);
-      return row;
-    },
-    listAudit: async () => ({ items: audit, nextCursor: null }),
-    countAuditActions: async () => [],
-    verifyAudit: async () => ({ rows: audit.length, brokenAt: null }),
-    getSetting: async (name) => settings.get(name) ?? null,
-    async putSetting(name, value) {
-      settings.set(name, value);
-    },
-    async health() {
-      if (world().storeDown) throw new AppError('store_write_failed', 'disk full');
-      return { bytes: 1, requests: rows.length, bodyItems: 0 };
-    },
-  };
-  return { port, rows, bodies, grants, passkeys, audit, settings, usage, filters };
 }

@@ -34,6 +34,7 @@ test('a door that fails lets nobody in, says nothing of why, and does not end th
       refuse: () => assert.fail('not a path of the API'),
       owns: () => false,
       isPage: () => false,
+      takesAnyBody: () => false,
       offerClaim: () => Promise.resolve(null),
       openapi: () => ({}),
       routes: [],

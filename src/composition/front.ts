@@ -34,6 +34,8 @@ export type Front = (req: IncomingMessage, res: ServerResponse, listener: Listen
 
 /** Where devices join the networks that this process carries (DESIGN section 4). */
 const DEVICE_LISTENERS: ReadonlySet<ListenerKind> = new Set<ListenerKind>(['loopback', 'public']);
+/** Pages of devices that wait: people come there by links, and back from sign-in providers. */
+const SIGN_IN_PATH = '/a/';
 /** Paths that answer without knowing who asks: they tell nothing but that a process runs. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 /** Strangers write as much as they like; the log does not. */
@@ -50,9 +52,9 @@ export function createFront(parts: FrontParts): Front {
       method: req.method ?? '',
       target: req.url ?? '',
       rawHeaders: req.rawHeaders,
-      jsonWrites: !isLlm,
+      jsonWrites: !isLlm && !parts.api.takesAnyBody(exchange.path),
       // What a link in a terminal or mail opens only shows; deciding is a POST.
-      linkable: parts.api.isPage(exchange.path),
+      linkable: parts.api.isPage(exchange.path) || exchange.path.startsWith(SIGN_IN_PATH),
     });
     if (!guard.ok) return refuseEarly(parts, exchange, new Refused(GUARD_REASONS[guard.code], guard.message));
     if (DEVICE_LISTENERS.has(listener) && parts.protocols.handleRequest(req, res)) return;

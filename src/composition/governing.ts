@@ -1,5 +1,5 @@
 /** What decides before something happens: budgets, approvals, and what they remember. */
-import { createApprovals, type Approvals } from '../approvals/index.ts';
+import { createApprovals, type Approvals, type Notifier } from '../approvals/index.ts';
 import type { Clock } from '../base/clock.ts';
 import { newId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
@@ -26,7 +26,7 @@ import type { Vault } from '../vault/index.ts';
 import { startBudgetAlerts } from './budget-alerts.ts';
 import { createBudgetsPort } from './caller-budgets.ts';
 import { openDurableMemory } from './durable-memory.ts';
-import { openGrantsOnApproval } from './grants-on-approval.ts';
+import { openGrantsOnApproval, type GrantsOnApproval } from './grants-on-approval.ts';
 import { openNotices, type NoticesOptions } from './notices.ts';
 
 export interface GoverningOptions {
@@ -56,6 +56,7 @@ export interface Governing {
   readonly quotas: Quotas;
   readonly approvals: Approvals;
   readonly hooks: Hooks;
+  readonly notices: Pick<Notifier, 'deadLetters'>;
   /** As the API knows them. */
   readonly apiApprovals: ApprovalsPort;
   readonly apiBudgets: BudgetsPort;
@@ -102,6 +103,7 @@ export async function openGoverning(options: GoverningOptions): Promise<Governin
   });
   const placeholders = memory.keeping('placeholder');
   const notifier = openNotices({ ...options, timers: TIMERS });
+  let given: GrantsOnApproval | null = null;
   const approvals = createApprovals({
     store,
     clock,
@@ -114,6 +116,8 @@ export async function openGoverning(options: GoverningOptions): Promise<Governin
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the bus has these events by the same names; the compiler cannot tie a generic name to both
       events.publish(name, event as PosternEvents[typeof name]);
     },
+    // Before `given` is open nobody decides; what was decided before is put right as it opens.
+    beforeTold: (approved) => given?.follow(approved),
     mayApprove: (approvers, caller) => documents.current().mayApprove(approvers, caller),
     entryOf: (name) => documents.current().approval(name),
     peopleBehind: options.peopleBehind,
@@ -151,7 +155,7 @@ export async function openGoverning(options: GoverningOptions): Promise<Governin
     targetsOf: (quota) => documents.current().document.quotas.get(quota)?.notify ?? [],
     logger,
   });
-  const given = await openGrantsOnApproval({ ...options, approvals, quotas, timers: TIMERS });
+  given = await openGrantsOnApproval({ ...options, approvals, quotas, timers: TIMERS });
   const stop = documents.onChange(() => {
     forget().catch((error: unknown) =>
       logger.error('budgets of removed quotas stay', { error: String(error) }),
@@ -175,6 +179,7 @@ export async function openGoverning(options: GoverningOptions): Promise<Governin
     quotas,
     approvals,
     hooks,
+    notices: notifier,
     apiApprovals: {
       request: (question) => approvals.request(question),
       decide: (id, approver, verdict) => approvals.decide(id, approver, verdict),
@@ -189,7 +194,7 @@ export async function openGoverning(options: GoverningOptions): Promise<Governin
     async close() {
       stop();
       stopAlerts();
-      await given.close();
+      await given?.close();
       approvals.close();
       notifier.close();
       await hooks.close();

@@ -17,6 +17,9 @@ function world() {
   const time = testTime();
   const { clock } = time;
   const bus = createEventBus<PosternEvents>((error) => assert.fail(String(error)));
+  let given: GrantsOnApproval | null = null;
+  const told: number[] = [];
+  bus.on('approval.decided', () => void told.push(grants.length));
   const approvals: Approvals = createApprovals({
     store: storeOver(testDatabase()),
     clock,
@@ -26,6 +29,7 @@ function world() {
     keys: { seal: new Uint8Array(32).fill(1), hash: new Uint8Array(32).fill(2) },
     notifier: null,
     publish: (name, event) => bus.publish(name, event as never),
+    beforeTold: (approved) => given?.follow(approved),
     mayApprove: () => true,
     entryOf: () => null,
     peopleBehind: () => [],
@@ -35,8 +39,8 @@ function world() {
   const refills: string[] = [];
   const audit: string[] = [];
   const state = { fails: false, reloads: 0 };
-  const open = (): Promise<GrantsOnApproval> =>
-    openGrantsOnApproval({
+  const open = async (): Promise<GrantsOnApproval> => {
+    given = await openGrantsOnApproval({
       tailnet: 'home',
       approvals,
       quotas: {
@@ -69,6 +73,8 @@ function world() {
       clock,
       logger: silentLogger,
     });
+    return given;
+  };
   const asked = async (
     subject:
       | { kind: 'budget'; bucket: string; amount: number; unit: 'requests' }
@@ -91,7 +97,7 @@ function world() {
     time.advance(ms);
     for (let turn = 0; turn < 5; turn += 1) await setImmediate();
   };
-  return { pass, approvals, grants, refills, audit, state, open, asked, decide };
+  return { pass, approvals, grants, told, refills, audit, state, open, asked, decide };
 }
 
 const MORE = { kind: 'budget', bucket: 'user:1', amount: 5, unit: 'requests' } as const;
@@ -160,6 +166,18 @@ test('what an earlier run left is put right: lost grants come back, grants witho
   await (await it.open()).close();
   assert.deepEqual(new Set(it.grants.flatMap(({ models }) => models)), new Set(['a/b', 'openai/o9']));
   assert.ok(it.state.reloads > 0);
+});
+
+test('a model that was approved is granted before anybody is told of it (DESIGN section 7)', async () => {
+  const it = world();
+  const given = await it.open();
+  const reloads = it.state.reloads;
+  const id = await it.asked({ kind: 'model', model: 'openai/o9' });
+  const record = await it.decide(id, FOR_A_MINUTE);
+  assert.equal(record.state, 'approved');
+  assert.deepEqual([it.told, it.grants.length], [[1], 1]);
+  assert.ok(it.state.reloads > reloads, 'in force, not only stored');
+  await given.close();
 });
 
 test('a pattern is never granted, whoever approved it', async () => {

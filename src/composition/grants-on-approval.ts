@@ -27,6 +27,8 @@ export interface GrantsOnApprovalOptions {
 }
 
 export interface GrantsOnApproval {
+  /** Gives what was approved; undefined where that is nothing. Never rejects: what fails is logged and tried again. */
+  follow(approved: Pick<ApprovalRecord, 'id' | 'tailnet' | 'subjectKind'>): Promise<void> | undefined;
   /** Ends after what is under way. */
   close(): Promise<void>;
 }
@@ -37,7 +39,7 @@ const AGAIN_MS = 10_000;
 /** A clock that was set is noticed after so long. */
 const LOOK_MAX_MS = 60_000;
 
-/** Puts right what earlier runs left, and then follows decisions. Rejects as the store does. */
+/** Puts right what earlier runs left, and then ends what ends; decisions come by `follow`. Rejects as the store does. */
 export async function openGrantsOnApproval(options: GrantsOnApprovalOptions): Promise<GrantsOnApproval> {
   const grants = new GrantsByApproval(options);
   await grants.open();
@@ -60,13 +62,17 @@ class GrantsByApproval implements GrantsOnApproval {
     await this.#putRight();
     const { events, tailnet } = this.#options;
     this.#stops.push(
-      events.on('approval.decided', (news) => {
-        if (news.tailnet === tailnet && news.state === 'approved') this.#soon(() => this.#follow(news.id));
-      }),
       events.on('approval.expired', (news) => {
-        if (news.tailnet === tailnet && news.subjectKind === 'model') this.#soon(() => this.#endGrants());
+        if (news.tailnet === tailnet && news.subjectKind === 'model')
+          void this.#soon(() => this.#endGrants());
       }),
     );
+  }
+
+  follow({ id, tailnet, subjectKind }: Parameters<GrantsOnApproval['follow']>[0]): Promise<void> | undefined {
+    const gives = subjectKind === 'budget' || subjectKind === 'model';
+    if (!gives || tailnet !== this.#options.tailnet || this.#closed) return undefined;
+    return this.#soon(() => this.#follow(id));
   }
 
   async close(): Promise<void> {
@@ -76,20 +82,21 @@ class GrantsByApproval implements GrantsOnApproval {
     await this.#last;
   }
 
-  #soon(work: () => Promise<void>): void {
+  #soon(work: () => Promise<void>): Promise<void> {
     this.#last = this.#last.then(work).catch((error: unknown) => {
       this.#options.logger.error('what was approved is not given yet; it is tried again', {
         error: describeError(error),
       });
       this.#look(AGAIN_MS);
     });
+    return this.#last;
   }
 
   /** Replaces what was waited for: each look does everything. */
   #look(delayMs: number): void {
     this.#stopWaiting?.();
     if (this.#closed) return;
-    this.#stopWaiting = this.#options.timers.after(delayMs, () => this.#soon(() => this.#putRight()));
+    this.#stopWaiting = this.#options.timers.after(delayMs, () => void this.#soon(() => this.#putRight()));
   }
 
   async #putRight(): Promise<void> {

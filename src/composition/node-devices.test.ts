@@ -51,11 +51,11 @@ async function setUp(t: TestContext): Promise<World> {
   return { node, kept, store, devices: await reopen(), reopen };
 }
 
-const NEW = { name: 'phone', publicKey: null, createdBy: 'local:1000' };
+const NEW = { name: 'phone', createdBy: 'local:1000' };
 
 test('a private key that is made leaves in the configuration and is kept nowhere', async (t) => {
   const { devices, kept, node } = await setUp(t);
-  const { device, configuration } = await devices.add(NEW);
+  const { device, configuration } = await devices.add({ ...NEW, ...devices.newKey() });
   const privateKey = /^PrivateKey = (.{44})$/m.exec(configuration)?.[1] ?? assert.fail(configuration);
   assert.match(configuration, /^Endpoint = ai\.example\.net:51820$/m);
   assert.match(
@@ -77,8 +77,8 @@ test('a given public key is used, and the configuration says where the private o
 
 test('the list survives a restart; addresses of a removed device are given out again', async (t) => {
   const { devices, reopen } = await setUp(t);
-  const first = await devices.add(NEW);
-  const second = await devices.add({ ...NEW, name: 'laptop' });
+  const first = await devices.add({ ...NEW, ...devices.newKey() });
+  const second = await devices.add({ ...NEW, ...devices.newKey(), name: 'laptop' });
   assert.notDeepEqual(first.device.addresses, second.device.addresses);
   assert.equal(await devices.remove(first.device.id), true);
   assert.equal(await devices.remove(first.device.id), false);
@@ -87,14 +87,14 @@ test('the list survives a restart; addresses of a removed device are given out a
     again.list().map(({ name }) => name),
     ['laptop'],
   );
-  assert.deepEqual((await again.add(NEW)).device.addresses, first.device.addresses);
+  assert.deepEqual((await again.add({ ...NEW, ...again.newKey() })).device.addresses, first.device.addresses);
 });
 
 test('a removed device is out even where the store fails; one that cannot be kept is not let in', async (t) => {
   const { devices, store, node } = await setUp(t);
-  const { device } = await devices.add(NEW);
+  const { device } = await devices.add({ ...NEW, ...devices.newKey() });
   store.fails = true;
-  await assert.rejects(devices.add({ ...NEW, name: 'laptop' }), /the disk is full/);
+  await assert.rejects(devices.add({ ...NEW, ...devices.newKey(), name: 'laptop' }), /the disk is full/);
   assert.equal(node.status().peers.length, 1);
   await assert.rejects(devices.remove(device.id), /the disk is full/);
   assert.equal(node.status().peers.length, 0);
@@ -102,10 +102,16 @@ test('a removed device is out even where the store fails; one that cannot be kep
 
 test('names and keys that cannot be are refused, and so are those that are here', async (t) => {
   const { devices, node } = await setUp(t);
-  const { device } = await devices.add(NEW);
+  const { device } = await devices.add({ ...NEW, ...devices.newKey() });
   for (const name of ['', 'a b', '-a', 'ai', 'Postern', 'x'.repeat(64), 'é'])
-    await assert.rejects(devices.add({ ...NEW, name }), { code: 'device_invalid' }, name);
-  await assert.rejects(devices.add({ ...NEW, name: 'PHONE' }), { code: 'device_exists' });
+    await assert.rejects(
+      devices.add({ ...NEW, ...devices.newKey(), name }),
+      { code: 'device_invalid' },
+      name,
+    );
+  await assert.rejects(devices.add({ ...NEW, ...devices.newKey(), name: 'PHONE' }), {
+    code: 'device_exists',
+  });
   const { publicKey } = device;
   await assert.rejects(devices.add({ ...NEW, name: 'b', publicKey }), { code: 'device_exists' });
   const own = formatPublicKey(node.publicKey);

@@ -6,6 +6,7 @@ import type { Clock, UnixMs } from '../base/clock.ts';
 import { AppError } from '../base/errors.ts';
 import { newId } from '../base/ids.ts';
 import type { Random } from '../base/random.ts';
+import { Secret } from '../base/secret.ts';
 import type { Store } from '../store/index.ts';
 import {
   formatClientConfiguration,
@@ -50,13 +51,17 @@ export interface DeviceView {
 
 export interface NewDevice {
   readonly name: string;
-  /** As `wg pubkey` prints it; null: a pair is made. */
-  readonly publicKey: string | null;
+  /** As `wg pubkey` prints it. */
+  readonly publicKey: string;
+  /** For its configuration, where `newKey` made the pair. */
+  readonly privateKey?: Secret;
   readonly createdBy: string;
 }
 
 export interface Devices {
   list(): readonly DeviceView[];
+  /** A pair for a device that brings none; nothing of it is kept. */
+  newKey(): { readonly publicKey: string; readonly privateKey: Secret };
   /** Rejects with `DeviceErrorCode`. `configuration` holds the private key if one was made: shown once. */
   add(device: NewDevice): Promise<{ readonly device: DeviceView; readonly configuration: string }>;
   /** Its connections end at once, even where the store then fails. False if there is none. */
@@ -131,13 +136,17 @@ class DeviceRegistry implements Devices {
     });
   }
 
+  newKey(): ReturnType<Devices['newKey']> {
+    const { publicKey, privateKey } = generateClientKey(this.#options.random);
+    return { publicKey: formatPublicKey(publicKey), privateKey: new Secret(privateKey) };
+  }
+
   add(asked: NewDevice): ReturnType<Devices['add']> {
     return this.#change(async () => {
       const { node, clock, random } = this.#options;
       const name = asked.name.toLowerCase();
       this.#checkName(name);
-      const made = asked.publicKey === null ? generateClientKey(random) : null;
-      const publicKey = made?.publicKey ?? parsePublicKey(asked.publicKey ?? '');
+      const publicKey = parsePublicKey(asked.publicKey);
       if (publicKey === null)
         throw deviceError('device_invalid', 'a public key has the 44 characters that "wg pubkey" prints');
       const keyText = formatPublicKey(publicKey);
@@ -170,7 +179,7 @@ class DeviceRegistry implements Devices {
         throw error;
       }
       const configuration = formatClientConfiguration({
-        privateKey: made?.privateKey ?? null,
+        privateKey: asked.privateKey?.reveal() ?? null,
         addresses: node.addressesOf(device.index),
         serverKey: node.publicKey,
         serverAddresses: node.addresses,

@@ -53,7 +53,7 @@ export function openSimulations(options: OpenSimulationsOptions): DraftsInUse {
     abilities: {
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- rows hold the formats of this version; an unknown one cannot be governed.
       canGovern: (format, _provider, model) => canGovern(format as Format, model),
-      canTranslate: (format, { formats }) => translatedFormatOf(format, formats) !== null,
+      canTranslate: (format, { formats }, model) => translatedFormatOf(format, formats, model) !== null,
     },
     tokenOf: (id) => options.doors.tokens.get(id),
     clock,

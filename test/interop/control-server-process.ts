@@ -9,7 +9,14 @@ import { createLogger } from '../../src/base/log.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { X25519PrivateKey } from '../../src/crypto/index.ts';
 import { openSqliteStore } from '../../src/store/index.ts';
-import { ControlAdministration, ControlServer, Coordinator } from '../../src/tailnet/control/index.ts';
+import {
+  ControlAdministration,
+  ControlServer,
+  Coordinator,
+  setSignInRules,
+  SignInPages,
+  SignIns,
+} from '../../src/tailnet/control/index.ts';
 import { createRelay, StunServer } from '../../src/tailnet/derp/server/index.ts';
 import { createNetworkCompiler } from '../../src/composition/control-policy.ts';
 import type { ControlCommand } from './control-server.ts';
@@ -84,7 +91,30 @@ const control = new ControlServer({
 });
 const admin = new ControlAdministration(coordinator);
 
+/** Whom the bed's provider vouches for; it sends the browser back at once. */
+let signedIn = 'nobody@example.com';
+const signInPages = new SignInPages({
+  signIns: new SignIns({
+    coordinator,
+    providers: [
+      {
+        id: 'bed',
+        title: 'Bed',
+        begin(redirectUri) {
+          const state = Buffer.from(systemRandom.bytes(16)).toString('hex');
+          const finish = () =>
+            Promise.resolve({ subject: signedIn, email: signedIn, name: signedIn, groups: [] });
+          return Promise.resolve({ url: `${redirectUri}?code=c&state=${state}`, state, finish });
+        },
+      },
+    ],
+  }),
+  origin: `http://${address}:${PORT}`,
+  logger,
+});
+
 const outer = http.createServer((request, response) => {
+  if (signInPages.handleRequest(request, response)) return;
   if (!control.handleRequest(request, response) && !relay.handleRequest(request, response))
     response.writeHead(404).end();
 });
@@ -138,6 +168,13 @@ async function obey(command: ControlCommand): Promise<unknown> {
       const answer = await control.askClient(admin.device(tailnet, command.device).id, request, 5000);
       return answer?.toString('utf8') ?? null;
     }
+    case 'sign-in':
+      signedIn = command.email;
+      if (tailnet !== null) {
+        const rule = { provider: 'bed', domains: ['example.com'], emails: [], groups: [], policyGroups: {} };
+        await setSignInRules(coordinator, tailnet, { rules: [rule], providers: ['bed'] });
+      }
+      return null;
     case 'approve': {
       const login = admin.login(command.code);
       const user = tailnet?.users().find((found) => found.login === command.user);

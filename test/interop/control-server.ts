@@ -36,6 +36,8 @@ export type ControlCommand =
   | { readonly do: 'remove' | 'ping' | 'echo'; readonly tailnet: string; readonly device: string }
   | { readonly do: 'devices'; readonly tailnet: string }
   | { readonly do: 'approve'; readonly tailnet: string; readonly code: string; readonly user: string }
+  /** Its provider vouches for this person from now on, and the tailnet admits example.com. */
+  | { readonly do: 'sign-in'; readonly tailnet: string; readonly email: string }
   | { readonly do: 'counters' };
 
 export interface BedKey {

@@ -20,6 +20,7 @@ export const CONSOLE_PATHS = [
   '/settings/{part}/{id}',
   '/devices',
   '/devices/{id}',
+  '/network',
 ] as const;
 
 /** Pages that are no part of the console: links of terminals lead to them. */

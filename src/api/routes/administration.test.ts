@@ -194,7 +194,16 @@ describe('the document (Aperture reference section 11; RFC 9110 section 13)', ()
   });
 
   test('versions, diff and rollback', async () => {
-    assert.equal((await t.send(admin, 'GET', '/api/v1/config/versions')).items.length, 1);
+    const page = async (query: string): Promise<unknown[]> => {
+      const { items, json } = await t.send(admin, 'GET', `/api/v1/config/versions${query}`);
+      return [...items.map(({ version }) => version), json['next_cursor']];
+    };
+    assert.deepEqual(await page(''), [3, 2, 1, null]);
+    assert.deepEqual(await page('?limit=2'), [3, 2, '2']);
+    assert.deepEqual(await page('?limit=2&cursor=2'), [1, null]);
+    assert.deepEqual(await page('?limit=3'), [3, 2, 1, null], 'version 1 is the last, however full the page');
+    for (const query of ['limit=0', 'limit=501', 'cursor=x', 'cursor=-1'])
+      assert.equal((await t.send(admin, 'GET', `/api/v1/config/versions?${query}`)).status, 400, query);
     assert.equal((await t.send(admin, 'GET', '/api/v1/config/diff?from=1&to=2')).json['diff'], '-1\n+2\n');
     const rollback = (version: number): Promise<Answer> =>
       t.send(adminToken, 'POST', '/api/v1/config/rollback', {

@@ -4,7 +4,7 @@ import { type AuditedAction, recordAction, recordChange } from '../audit-trail.t
 import { ApiError } from '../errors.ts';
 import type { ApiDependencies, DocumentActor, DocumentProblem, DocumentText, SaveResult } from '../ports.ts';
 import type { ApiContext, ApiRouter } from '../router.ts';
-import { json, jsonBody, listOf, TimeSchema, timeText } from '../schemas.ts';
+import { json, jsonBody, LimitParam, listOf, TimeSchema, timeText } from '../schemas.ts';
 import { snakeCase } from '../snake-case.ts';
 
 const READ = { role: 'auditor', presence: false, scope: 'read' } as const;
@@ -45,6 +45,8 @@ const VersionSchema = z
 
 const Comment = z.string().max(500).default('');
 const VersionNumber = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+/** Versions of one page where nobody says how many. */
+const VERSIONS_DEFAULT = 100;
 const DocumentTextBody = z.string().max(DOCUMENT_MAX_BYTES);
 
 export function addConfigRoutes(router: ApiRouter, deps: ApiDependencies): void {
@@ -119,17 +121,27 @@ export function addConfigRoutes(router: ApiRouter, deps: ApiDependencies): void 
       method: 'get',
       path: '/api/v1/config/versions',
       summary: 'Versions, newest first',
+      request: {
+        query: z.object({
+          cursor: VersionNumber.optional().describe('`next_cursor` of the page before.'),
+          limit: LimitParam.default(VERSIONS_DEFAULT),
+        }),
+      },
       responses: { 200: json(listOf(VersionSchema), 'Versions.') },
     }),
     async (c) => {
-      const versions = await deps.documents.versions();
+      const { cursor, limit } = c.req.valid('query');
+      const versions = await deps.documents.versions({ limit, before: cursor ?? null });
       const items = versions.map((version) => ({
         version: version.version,
         created_at: timeText(version.createdAt),
         created_by: version.createdBy,
         comment: version.comment,
       }));
-      return c.json({ items, next_cursor: null }, 200);
+      const last = versions.at(-1)?.version ?? 1;
+      // Versions are numbered from 1 without gaps.
+      const next = versions.length < limit || last === 1 ? null : String(last);
+      return c.json({ items, next_cursor: next }, 200);
     },
   );
 

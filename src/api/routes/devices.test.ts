@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { AppError } from '../../base/errors.ts';
+import { Secret } from '../../base/secret.ts';
 import type { DevicesPort, DeviceView } from '../ports.ts';
 import { caller, startTestApi, type TestApi, tokenCaller } from '../test-api.ts';
 
@@ -22,12 +23,13 @@ function memoryDevices(): DevicesPort & { fault: Error | null; readonly kept: De
     list() {
       return this.kept;
     },
+    newKey: () => ({ publicKey: 'made', privateKey: new Secret(PRIVATE) }),
     add({ name, publicKey, createdBy }) {
       if (this.fault !== null) return Promise.reject(this.fault);
       const device: DeviceView = {
         id: `dev_${this.kept.length + 1}`,
         name,
-        publicKey: publicKey ?? 'made',
+        publicKey,
         principal: `postern:device:${name}`,
         addresses: ['10.37.16.2'],
         createdAt: 1_790_000_000_000,
@@ -74,6 +76,9 @@ describe('devices', () => {
     const kept = [list.text, JSON.stringify(t.world.store.audit), JSON.stringify(t.world.logs)].join();
     assert.ok(!kept.includes(PRIVATE));
     assert.deepEqual(audited(), [['device.add', 'phone']]);
+    const listed = list.items[0]?.['public_key'];
+    assert.equal(typeof listed, 'string');
+    assert.equal(t.world.store.audit[0]?.facts['public_key'], listed, 'the row tells which device it was');
   });
 
   test('a device is online for three minutes after its keys were agreed', async () => {

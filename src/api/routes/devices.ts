@@ -87,10 +87,12 @@ export function addDeviceRoutes(router: ApiRouter, deps: ApiDependencies): void 
     async (c) => {
       const devices = devicesOf(deps);
       const actor = c.get('actor');
-      const { name, public_key: publicKey } = c.req.valid('json');
-      const action = { action: 'device.add', target: name, facts: { name, public_key: publicKey } };
-      const added = await recordChange(deps, actor, action, () =>
-        devices.add({ name, publicKey, createdBy: actor.principal }),
+      const { name, public_key: brought } = c.req.valid('json');
+      // Before the row is written, which says whose key it is that gets in.
+      const key = brought === null ? devices.newKey() : { publicKey: brought };
+      const facts = { name, public_key: key.publicKey };
+      const added = await recordChange(deps, actor, { action: 'device.add', target: name, facts }, () =>
+        devices.add({ name, ...key, createdBy: actor.principal }),
       );
       const view = deviceView(added.device, deps.clock.now());
       return c.json({ ...view, configuration: added.configuration }, 201);

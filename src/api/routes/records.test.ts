@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import { CONSOLE_PATHS } from '../console/addresses.ts';
+import { USAGE_ROWS_MAX } from '../../store/shapes.ts';
 import { BREAK_GLASS, caller, requestRow, startTestApi, type TestApi, tokenCaller } from '../test-api.ts';
 
 const alice = caller('local:1');
@@ -196,6 +197,33 @@ describe('usage', () => {
     const answer = await t.send(alice, 'GET', '/api/v1/usage?group_by=agent&interval=day&tz=Europe/Berlin');
     assert.deepEqual(answer.items[0]?.['key'], { agent: 'a', day: '2026-09-01' });
     assert.equal(t.world.store.filters[0]?.from, t.world.now - 30 * 86_400_000);
+  });
+
+  test('more rows than an answer has are cut, and said: in JSON and in the header of a table', async () => {
+    for (let i = 0; i <= USAGE_ROWS_MAX; i += 1) t.world.store.usage.push({ key: [`a${i}`], ...row });
+    const cut = await t.send(alice, 'GET', '/api/v1/usage?group_by=agent');
+    assert.deepEqual([cut.items.length, cut.json['truncated']], [USAGE_ROWS_MAX, true]);
+    const table = await t.send(alice, 'GET', '/api/v1/usage?group_by=agent&format=csv');
+    assert.equal(table.headers['x-postern-warning'], 'usage_cut');
+    t.world.store.usage.pop();
+    const whole = await t.send(alice, 'GET', '/api/v1/usage?group_by=agent');
+    assert.deepEqual([whole.items.length, whole.json['truncated']], [USAGE_ROWS_MAX, false]);
+    assert.equal(whole.headers['x-postern-warning'], undefined);
+  });
+
+  test('a comparison and the savings of more rows than are counted say so, and count the same rows', async () => {
+    const read = { ...row, cacheReadTokens: 1, cacheHits: 1 };
+    for (let i = 0; i <= USAGE_ROWS_MAX; i += 1) t.world.store.usage.push({ key: [`a${i}`, 'm'], ...read });
+    const compared = await t.send(alice, 'GET', '/api/v1/usage/compare?group_by=agent&limit=1');
+    assert.deepEqual([compared.json['rows'], compared.json['truncated']], [USAGE_ROWS_MAX, true]);
+    const saved = await t.send(alice, 'GET', '/api/v1/usage/savings');
+    assert.deepEqual(
+      [Object(saved.json['response_cache']).hits, saved.json['truncated']],
+      [USAGE_ROWS_MAX, true],
+    );
+    t.world.store.usage.pop();
+    for (const path of ['compare?group_by=agent', 'savings'])
+      assert.equal((await t.send(alice, 'GET', `/api/v1/usage/${path}`)).json['truncated'], false, path);
   });
 
   test('CSV by Accept; labels of strangers are no formulas', async () => {

@@ -131,6 +131,7 @@ describe('what is for auditors and admins (DESIGN section 5)', () => {
     '/api/v1/providers',
     '/api/v1/hooks',
     '/api/v1/hooks/dead-letters',
+    '/api/v1/notices/dead-letters',
     '/api/v1/settings',
     '/api/v1/doctor',
     '/api/v1/retention',
@@ -216,5 +217,38 @@ test('a dead letter is delivered again with presence, once, and it is in the log
     );
   } finally {
     await hooked.close();
+  }
+});
+
+test('notices that were given up are told newest first, to whoever sees everything; none where none are sent', async () => {
+  const letter = {
+    event: 'approval.requested',
+    target: 'slack https://chat.example',
+    attempts: 5,
+    error: 'no answer',
+  };
+  const letters = [
+    { id: 'ntf_1', at: 0, ...letter },
+    { id: 'ntf_2', at: 1_000, ...letter },
+  ];
+  const sent = await startTestApi({ notices: { deadLetters: () => letters } });
+  try {
+    const { items } = await sent.send(null, 'GET', '/api/v1/notices/dead-letters', { headers: operator });
+    assert.deepEqual(
+      items.map(({ id }) => id),
+      ['ntf_2', 'ntf_1'],
+    );
+    assert.deepEqual(items[1], {
+      id: 'ntf_1',
+      at: '1970-01-01T00:00:00.000Z',
+      event: 'approval.requested',
+      target: 'slack https://chat.example',
+      attempts: 5,
+      message: 'no answer',
+    });
+    const none = await t.send(auditor, 'GET', '/api/v1/notices/dead-letters');
+    assert.deepEqual([none.status, none.items], [200, []]);
+  } finally {
+    await sent.close();
   }
 });

@@ -1,7 +1,7 @@
 /** Sums of requests, tokens and cost: by group, against the time before, of people, saved, and to come. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { Windows } from '../../quotas/windows.ts';
-import type { RequestFilter, UsageGroupBy, UsageRow } from '../../store/shapes.ts';
+import { type RequestFilter, USAGE_ROWS_MAX, type UsageGroupBy, type UsageRow } from '../../store/shapes.ts';
 import type { Actor } from '../actor.ts';
 import { wantsCsv } from '../csv.ts';
 import type { ApiDependencies } from '../ports.ts';
@@ -29,6 +29,12 @@ const DEFAULT_SPAN_MS = 30 * DAY_MS;
 /** Models told one by one. */
 const MODELS_MAX = 500;
 
+const Truncated = z
+  .boolean()
+  .describe('There are more rows than were counted here: ask for less time or group by less.');
+
+const UsageListSchema = listOf(UsageSchema).extend({ truncated: Truncated });
+
 const PeriodSchema = z.object({ from: TimeSchema, to: TimeSchema });
 
 const CompareSchema = z
@@ -45,6 +51,7 @@ const CompareSchema = z
       )
       .describe('In the order of `sort`, at most `limit`.'),
     rows: z.int().describe('How many there are, listed or not; at most 20,000 are known.'),
+    truncated: Truncated,
   })
   .openapi('UsageComparison');
 
@@ -87,6 +94,7 @@ const SavingsSchema = z
         }),
       ),
     }),
+    truncated: Truncated,
   })
   .openapi('CacheSavings');
 
@@ -115,7 +123,7 @@ function addSums(router: ApiRouter, deps: ApiDependencies): void {
       path: '/api/v1/usage',
       summary: 'Requests, tokens and cost by group',
       description:
-        'Largest cost first, or by time where time is a group. At most 10,000 rows. With `Accept: text/csv` or `format=csv` a table.',
+        'Largest cost first, or by time where time is a group. At most 10,000 rows; where there are more, `truncated` says so, and `x-postern-warning: usage_cut`. With `Accept: text/csv` or `format=csv` a table.',
       request: {
         query: RecordFilterQuery.extend({
           group_by: GroupByParam,
@@ -128,7 +136,7 @@ function addSums(router: ApiRouter, deps: ApiDependencies): void {
         200: {
           description: 'Sums.',
           content: {
-            'application/json': { schema: listOf(UsageSchema) },
+            'application/json': { schema: UsageListSchema },
             'text/csv': { schema: z.string() },
           },
         },
@@ -140,7 +148,9 @@ function addSums(router: ApiRouter, deps: ApiDependencies): void {
       const timeZone = checkTimeZone(query.tz);
       const filter = filterOf(deps, c.get('actor'), query);
       const rows = await deps.store.queryUsage(filter, groupBy, timeZone);
-      const items = rows.map((row) => ({ key: keyView(row, groupBy), ...sumsView(row) }));
+      const truncated = isCut(rows);
+      if (truncated) c.header('x-postern-warning', 'usage_cut');
+      const items = counted(rows).map((row) => ({ key: keyView(row, groupBy), ...sumsView(row) }));
       const isTable = query.format === undefined ? wantsCsv(c.req.header('accept')) : query.format === 'csv';
       if (isTable) {
         return untyped(
@@ -150,7 +160,7 @@ function addSums(router: ApiRouter, deps: ApiDependencies): void {
           }),
         );
       }
-      return c.json({ items, next_cursor: null }, 200);
+      return c.json({ items, next_cursor: null, truncated }, 200);
     },
   );
 }
@@ -267,6 +277,15 @@ function addReports(router: ApiRouter, deps: ApiDependencies): void {
   );
 }
 
+/** The store gives one row more than are counted where there are others. */
+function isCut(rows: readonly UsageRow[]): boolean {
+  return rows.length > USAGE_ROWS_MAX;
+}
+
+function counted(rows: readonly UsageRow[]): readonly UsageRow[] {
+  return rows.slice(0, USAGE_ROWS_MAX);
+}
+
 const NOBODY = { label: '', users: 0, devices: 0, agents: 0, sessions: 0, requests: 0 };
 
 type Period = RequestFilter & { readonly from: number; readonly to: number };
@@ -314,8 +333,10 @@ function largerFirst(sort: Sort): (a: Compared, b: Compared) => number {
     sum(b.current, column) - sum(a.current, column) || sum(b.previous, column) - sum(a.previous, column);
 }
 
-function joinPeriods(periods: Periods): Pick<z.output<typeof CompareSchema>, 'items' | 'rows'> {
-  const { groupBy, current, previous, sort, limit } = periods;
+function joinPeriods(periods: Periods): Omit<z.output<typeof CompareSchema>, 'current' | 'previous'> {
+  const { groupBy, sort, limit } = periods;
+  const truncated = isCut(periods.current) || isCut(periods.previous);
+  const [current, previous] = [counted(periods.current), counted(periods.previous)];
   const rows = new Map<string, Compared>();
   for (const row of current) rows.set(JSON.stringify(row.key), { key: row, current: row, previous: null });
   for (const row of previous) {
@@ -331,13 +352,14 @@ function joinPeriods(periods: Periods): Pick<z.output<typeof CompareSchema>, 'it
       current: row.current === null ? null : sumsView(row.current),
       previous: row.previous === null ? null : sumsView(row.previous),
     }));
-  return { items, rows: rows.size };
+  return { items, rows: rows.size, truncated };
 }
 
 function savingsOf(
   { cacheSaving }: Pick<ApiDependencies, 'cacheSaving'>,
-  rows: readonly UsageRow[],
+  found: readonly UsageRow[],
 ): z.output<typeof SavingsSchema> {
+  const rows = counted(found);
   const models = rows
     .filter(({ cacheReadTokens }) => cacheReadTokens > 0)
     .map(({ key: [provider = null, model = null], cacheReadTokens }) => {
@@ -362,5 +384,6 @@ function savingsOf(
       ),
       models: models.slice(0, MODELS_MAX),
     },
+    truncated: isCut(found),
   };
 }
