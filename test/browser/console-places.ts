@@ -62,6 +62,8 @@ export const PLACES: readonly Place[] = [
   },
   { name: 'network keys', path: '/network?tab=keys', empty: null },
   { name: 'network users', path: '/network?tab=users', empty: null },
+  { name: 'network DNS', path: '/network?tab=dns', empty: null },
+  { name: 'network settings', path: '/network?tab=settings', empty: null },
   { name: 'audit', path: '/audit', empty: /No entry fits/, quiet: ['/api/v1/audit/actions'] },
   { name: 'playground', path: '/playground', empty: null },
   { name: 'tokens', path: '/settings/tokens', empty: /No tokens yet/ },

@@ -36,7 +36,7 @@ export async function explainReach(
 /** `tag:server:443`; an IPv6 address in brackets. */
 function readDestination(text: string): { readonly destination: string; readonly port: number } {
   const { bracketed, plain, digits } =
-    /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>.+)):(?<digits>\d{1,5})$/.exec(text)?.groups ?? {};
+    /^(?:\[(?<bracketed>[^\]]+)\]|(?<plain>[^[].*)):(?<digits>\d{1,5})$/.exec(text)?.groups ?? {};
   const port = Number(digits);
   const destination = bracketed ?? plain;
   if (destination !== undefined && port >= 1 && port <= PORT_MAX) return { destination, port };

@@ -20,6 +20,7 @@ import {
 import { choiceParam, textParam, useUrlState } from '../../url-state.ts';
 import { CreateTailnetDialog } from './create-tailnet-dialog.tsx';
 import { DevicesTab } from './devices-tab.tsx';
+import { DnsTab } from './dns-tab.tsx';
 import { JoinDialog } from './join-dialog.tsx';
 import { KeysTab } from './keys-tab.tsx';
 import { MapTab } from './map-tab.tsx';
@@ -36,6 +37,7 @@ const TABS = [
   { id: 'policy', label: 'Policy' },
   { id: 'keys', label: 'Keys' },
   { id: 'users', label: 'Users' },
+  { id: 'dns', label: 'DNS' },
   { id: 'settings', label: 'Settings' },
 ] as const;
 type Tab = (typeof TABS)[number]['id'];
@@ -141,6 +143,7 @@ const PARTS = {
   policy: PolicyTab,
   keys: KeysTab,
   users: UsersTab,
+  dns: DnsTab,
   settings: SettingsTab,
 } as const;
 

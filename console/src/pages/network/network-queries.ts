@@ -6,6 +6,8 @@ export type Tailnet = Schema<'Tailnet'>;
 export type TailnetDevice = Schema<'TailnetDevice'>;
 export type TailnetKey = Schema<'TailnetKey'>;
 export type TailnetUser = Schema<'TailnetUser'>;
+export type TailnetDns = Schema<'TailnetDns'>;
+export type SignInRule = Schema<'SignInRule'>;
 export type WaitingDevice = Schema<'WaitingDevice'>;
 export type NetworkMap = Schema<'NetworkMap'>;
 
@@ -37,6 +39,23 @@ export function tailnetUsersQuery(tailnet: string) {
     queryKey: ['tailnets', tailnet, 'users'],
     queryFn: ({ signal }) =>
       dataOf(api.GET('/api/v1/tailnets/{tailnet}/users', { params: { path: { tailnet } }, signal })),
+  });
+}
+
+/** Whom a tailnet admits by sign-in, and the operator's providers. */
+export function signInQuery(tailnet: string) {
+  return queryOptions({
+    queryKey: ['tailnets', tailnet, 'sign-in'],
+    queryFn: ({ signal }) =>
+      dataOf(api.GET('/api/v1/tailnets/{tailnet}/sign-in', { params: { path: { tailnet } }, signal })),
+  });
+}
+
+export function tailnetDnsQuery(tailnet: string) {
+  return queryOptions({
+    queryKey: ['tailnets', tailnet, 'dns'],
+    queryFn: ({ signal }) =>
+      dataOf(api.GET('/api/v1/tailnets/{tailnet}/dns', { params: { path: { tailnet } }, signal })),
   });
 }
 

@@ -41,13 +41,21 @@ export function PolicyTab({ tailnet }: { readonly tailnet: Tailnet }) {
   );
 }
 
+interface Draft {
+  /** What it changes, and the tag of that. */
+  readonly base: string;
+  readonly baseTag: string;
+  readonly text: string;
+}
+
 function Policy({ tailnet, inForce }: { readonly tailnet: Tailnet; readonly inForce: string }) {
   const { isAdmin } = useAccess();
-  const [draft, setDraft] = useState<{ readonly base: string; readonly text: string } | null>(null);
+  const [draft, setDraft] = useState<Draft | null>(null);
   const [target, setTarget] = useState<Target | null>(null);
   const [isSaving, setSaving] = useState(false);
   const isDirty = draft !== null && draft.text !== draft.base;
   const base = isDirty ? draft.base : inForce;
+  const baseTag = isDirty ? draft.baseTag : tailnet.policy_etag;
   const text = isDirty ? draft.text : inForce;
   const isOvertaken = isDirty && draft.base !== inForce;
   const check = useCheck(tailnet, text, isAdmin);
@@ -61,7 +69,7 @@ function Policy({ tailnet, inForce }: { readonly tailnet: Tailnet; readonly inFo
               <strong>Somebody saved another policy meanwhile.</strong> Nothing was overwritten: take theirs,
               or go on with your text and look at the changes again.
             </p>
-            <Button small onPress={() => setDraft({ base: inForce, text })}>
+            <Button small onPress={() => setDraft({ base: inForce, baseTag: tailnet.policy_etag, text })}>
               Go on with my text
             </Button>
             <Button small onPress={() => setDraft(null)}>
@@ -110,7 +118,7 @@ function Policy({ tailnet, inForce }: { readonly tailnet: Tailnet; readonly inFo
           <DocumentEditor
             label="Network policy"
             text={text}
-            onChange={(next) => setDraft({ base, text: next })}
+            onChange={(next) => setDraft({ base, baseTag, text: next })}
             isReadOnly={!isAdmin}
             problems={check.problems}
             schema={POLICY_SCHEMA}
@@ -123,6 +131,7 @@ function Policy({ tailnet, inForce }: { readonly tailnet: Tailnet; readonly inFo
         <SaveDialog
           tailnet={tailnet}
           before={base}
+          beforeTag={baseTag}
           after={text}
           onClose={() => setSaving(false)}
           onSaved={() => {
@@ -214,12 +223,14 @@ function Faults({
 function SaveDialog({
   tailnet,
   before,
+  beforeTag,
   after,
   onSaved,
   onClose,
 }: {
   readonly tailnet: Tailnet;
   readonly before: string;
+  readonly beforeTag: string;
   readonly after: string;
   readonly onSaved: () => void;
   readonly onClose: () => void;
@@ -229,6 +240,7 @@ function SaveDialog({
       dataOf(
         api.PATCH('/api/v1/tailnets/{tailnet}', {
           params: { path: { tailnet: tailnet.name } },
+          headers: { 'if-match': beforeTag },
           body: { policy: after },
         }),
       ),

@@ -1,11 +1,11 @@
 /** People of a tailnet. */
 import { useQuery } from '@tanstack/react-query';
-import { Users } from 'lucide-react';
+import { Ellipsis, Users } from 'lucide-react';
 import { useState } from 'react';
 import { useAccess } from '../../access.ts';
 import { api, dataOf } from '../../api/client.ts';
 import { messageOf } from '../../api/problem.ts';
-import { counted, Relative } from '../../format/index.ts';
+import { amount, counted, Relative } from '../../format/index.ts';
 import { useAction } from '../../presence/index.ts';
 import {
   Badge,
@@ -15,6 +15,9 @@ import {
   DataTable,
   Dialog,
   EmptyState,
+  IconButton,
+  Menu,
+  type MenuAction,
   Notice,
   Pager,
   Select,
@@ -22,6 +25,9 @@ import {
 } from '../../ui/index.ts';
 import { countParam, useUrlState } from '../../url-state.ts';
 import { type Tailnet, type TailnetUser, tailnetUsersQuery } from './network-queries.ts';
+import { namesText } from './network-texts.ts';
+import { SignInCard } from './sign-in-card.tsx';
+import { useUserActions } from './user-actions.tsx';
 
 const PAGE_SIZE = 50;
 const ROLES = [
@@ -34,6 +40,24 @@ const COLUMNS: readonly Column<TailnetUser>[] = [
   { id: 'login', head: 'Login', priority: 1, cell: ({ login }) => <span className="stranger">{login}</span> },
   { id: 'name', head: 'Name', cell: ({ display_name: name }) => <span className="stranger">{name}</span> },
   { id: 'role', head: 'Role', cell: ({ role }) => <Badge>{role}</Badge> },
+  {
+    id: 'state',
+    head: 'State',
+    cell: ({ suspended }) =>
+      suspended ? <Badge tone="bad">suspended</Badge> : <Badge tone="good">active</Badge>,
+  },
+  { id: 'devices', head: 'Devices', isNumber: true, cell: ({ devices }) => amount(devices) },
+  {
+    id: 'provider',
+    head: 'Signed in by',
+    cell: ({ provider }) => provider ?? <span className="soft">nobody yet</span>,
+  },
+  {
+    id: 'groups',
+    head: 'Groups',
+    priority: 3,
+    cell: ({ groups }) => <span className="stranger">{namesText(groups)}</span>,
+  },
   { id: 'since', head: 'Since', cell: ({ created_at: at }) => <Relative at={at} /> },
 ];
 
@@ -42,39 +66,61 @@ export function UsersTab({ tailnet }: { readonly tailnet: Tailnet }) {
   const users = useQuery(tailnetUsersQuery(tailnet.name));
   const [{ skip }, setState] = useUrlState({ skip: countParam(0) });
   const [isAdding, setAdding] = useState(false);
+  const actions = useUserActions(tailnet);
   const items = users.data?.items;
   const isMachines = tailnet.kind === 'machines';
   return (
-    <Card
-      title="Users"
-      flush
-      hint="Their devices act as them: in the policy, in records and in budgets."
-      actions={isAdmin && !isMachines && <Button onPress={() => setAdding(true)}>Add a user</Button>}
-    >
-      <DataTable
-        label="Users"
-        columns={COLUMNS}
-        rows={items?.slice(skip, skip + PAGE_SIZE)}
-        rowId={({ id }) => String(id)}
-        error={users.error}
-        retry={() => void users.refetch()}
-        empty={
-          <EmptyState title={isMachines ? 'Machines only' : 'No user yet'} icon={Users}>
-            {isMachines
-              ? 'Nobody signs in here: devices join by keys with tags.'
-              : 'Add somebody, and let their devices in under their name.'}
-          </EmptyState>
-        }
-      />
-      <Pager
-        cursor={skip === 0 ? null : String(skip)}
-        nextCursor={items === undefined || skip + PAGE_SIZE >= items.length ? null : String(skip + PAGE_SIZE)}
-        onCursor={(cursor) => setState({ skip: Number(cursor ?? 0) })}
-        {...(items === undefined || items.length === 0 ? {} : { shown: counted(items.length, 'user') })}
-      />
-      {isAdding && <AddUserDialog tailnet={tailnet} onClose={() => setAdding(false)} />}
-    </Card>
+    <>
+      <Card
+        title="Users"
+        flush
+        hint="Their devices act as them: in the policy, in records and in budgets."
+        actions={isAdmin && !isMachines && <Button onPress={() => setAdding(true)}>Add a user</Button>}
+      >
+        <DataTable
+          label="Users"
+          columns={isAdmin ? [...COLUMNS, actionsColumn(actions.actionsOf)] : COLUMNS}
+          rows={items?.slice(skip, skip + PAGE_SIZE)}
+          rowId={({ id }) => String(id)}
+          error={users.error}
+          retry={() => void users.refetch()}
+          empty={
+            <EmptyState title={isMachines ? 'Machines only' : 'No user yet'} icon={Users}>
+              {isMachines
+                ? 'Nobody signs in here: devices join by keys with tags.'
+                : 'Add somebody, and let their devices in under their name.'}
+            </EmptyState>
+          }
+        />
+        <Pager
+          cursor={skip === 0 ? null : String(skip)}
+          nextCursor={
+            items === undefined || skip + PAGE_SIZE >= items.length ? null : String(skip + PAGE_SIZE)
+          }
+          onCursor={(cursor) => setState({ skip: Number(cursor ?? 0) })}
+          {...(items === undefined || items.length === 0 ? {} : { shown: counted(items.length, 'user') })}
+        />
+        {isAdding && <AddUserDialog tailnet={tailnet} onClose={() => setAdding(false)} />}
+        {actions.dialog}
+      </Card>
+      {!isMachines && <SignInCard tailnet={tailnet} />}
+    </>
   );
+}
+
+function actionsColumn(actionsOf: (user: TailnetUser) => readonly MenuAction[]): Column<TailnetUser> {
+  return {
+    id: 'actions',
+    head: <span className="visually-hidden">Actions</span>,
+    priority: 1,
+    cell: (user) => (
+      <Menu
+        label={`Actions of ${user.login}`}
+        trigger={<IconButton label={`Actions of ${user.login}`} icon={Ellipsis} />}
+        actions={actionsOf(user)}
+      />
+    ),
+  };
 }
 
 function AddUserDialog({ tailnet, onClose }: { readonly tailnet: Tailnet; readonly onClose: () => void }) {
