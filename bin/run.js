@@ -18,7 +18,10 @@ const DEFAULT_TESTS = [
 
 const TASKS = {
   test: () => nodeTest(rest.length > 0 ? rest : DEFAULT_TESTS),
-  'test:clients': () => nodeTest(['test/clients/**/*.test.ts']),
+  'test:clients': () => {
+    node(['test/clients/install.ts']);
+    nodeTest(['test/clients/**/*.test.ts']);
+  },
   'test:host': () => nodeTest(['test/host/**/*.test.ts']),
   'test:interop': () => nodeTest(['test/interop/**/*.test.ts'], 2, ['./test/interop/counts.ts']),
   /* One at a time: they measure memory and processor time. */

@@ -10,7 +10,7 @@ import { ANSWER_TEXT, USAGE } from '../upstream/index.ts';
 import { REAL_AGENTS } from './agents.ts';
 import type { RealAgent } from './agents.ts';
 import type { Job, Report, SeenExchange } from './inside.ts';
-import { installAgents } from './install.ts';
+import { installedAgents } from './install.ts';
 
 const INSIDE = fileURLToPath(new URL('./inside.ts', import.meta.url));
 const QUESTION = 'say hello';
@@ -21,7 +21,7 @@ const ECHO_LABEL = '[postern/echo test model]';
 let programs = '';
 
 before(async () => {
-  programs = await installAgents();
+  programs = await installedAgents();
 });
 
 async function runInside(job: Omit<Job, 'programs' | 'question'>): Promise<Report> {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { run } from '../postern-process.ts';
 import { ANSWER_TEXT } from '../upstream/index.ts';
 import type { GovernedJob, GovernedReport } from './governed.ts';
-import { installAgents } from './install.ts';
+import { installedAgents } from './install.ts';
 
 const INSIDE = fileURLToPath(new URL('./governed.ts', import.meta.url));
 const NAMESPACE_TIMEOUT_MS = 240_000;
@@ -19,7 +19,7 @@ const LONG_THOUGHT_MS = 11_000;
 let programs = '';
 
 before(async () => {
-  programs = await installAgents();
+  programs = await installedAgents();
 });
 
 async function runGoverned(job: Omit<GovernedJob, 'programs'>): Promise<GovernedReport> {

@@ -9,7 +9,7 @@ import { run } from '../postern-process.ts';
 import { ANSWER_TEXT } from '../upstream/index.ts';
 import { realAgent } from './agents.ts';
 import type { Report } from './inside.ts';
-import { installAgents } from './install.ts';
+import { installedAgents } from './install.ts';
 
 const INSIDE = fileURLToPath(new URL('./inside.ts', import.meta.url));
 const NAMESPACE_TIMEOUT_MS = 240_000;
@@ -17,7 +17,7 @@ const NAMESPACE_TIMEOUT_MS = 240_000;
 let programs = '';
 
 before(async () => {
-  programs = await installAgents();
+  programs = await installedAgents();
 });
 
 for (const { name, model, path } of [
