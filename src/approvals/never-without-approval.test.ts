@@ -66,6 +66,11 @@ const Step = fc.oneof(
 interface Run {
   readonly approvalId: string;
   readonly question: ApprovalQuestion;
+}
+
+/** A use that the store gave. When a process hears of it is another matter: a step may come between. */
+interface Use {
+  readonly approvalId: string;
   readonly at: number;
 }
 
@@ -78,6 +83,7 @@ interface Granted {
 class Model {
   readonly world = testWorld();
   readonly runs: Run[] = [];
+  readonly uses: Use[] = [];
   readonly asked: { readonly id: string; readonly question: ApprovalQuestion }[] = [];
   readonly cancels: (() => void)[] = [];
   readonly granted = new Map<string, Granted>();
@@ -100,8 +106,18 @@ class Model {
       const { store } = this.world;
       return {
         ...store,
-        askApproval: maybeLost(store.askApproval),
-        useApproval: maybeLost(store.useApproval),
+        askApproval: maybeLost(async (row, ask) => {
+          const at = this.world.time.clock.now();
+          const asked = await store.askApproval(row, ask);
+          if (asked.kind === 'used') this.uses.push({ approvalId: asked.row.id, at });
+          return asked;
+        }),
+        useApproval: maybeLost(async (use) => {
+          const at = this.world.time.clock.now();
+          const used = await store.useApproval(use);
+          if (used !== null) this.uses.push({ approvalId: used.id, at });
+          return used;
+        }),
         replaceApproval: maybeLost(store.replaceApproval),
       };
     };
@@ -129,7 +145,7 @@ class Model {
   }
 
   ran(approvalId: string, asked: ApprovalQuestion): void {
-    this.runs.push({ approvalId, question: asked, at: this.world.time.clock.now() });
+    this.runs.push({ approvalId, question: asked });
   }
 }
 
@@ -202,7 +218,9 @@ async function noteGrants(model: Model): Promise<void> {
   }
 }
 
-function check({ runs, granted }: Model): void {
+function check({ runs, uses, granted }: Model): void {
+  for (const { approvalId, at } of uses)
+    assert.ok(at < (granted.get(approvalId)?.record.validUntil ?? 0), 'used after its time');
   const times = new Map<string, number>();
   for (const run of runs) {
     const grant = granted.get(run.approvalId);
@@ -220,10 +238,11 @@ function check({ runs, granted }: Model): void {
       by.every((who) => who !== 'eve'),
       'ran by somebody who is no approver',
     );
-    assert.ok(run.at < (record.validUntil ?? 0), 'ran after its time');
     if (record.sessionBound) assert.equal(record.sessionId, requester.sessionId);
-    times.set(run.approvalId, (times.get(run.approvalId) ?? 0) + 1);
-    if (record.once) assert.equal(times.get(run.approvalId), 1, 'ran twice for one approval');
+    const ran = (times.get(run.approvalId) ?? 0) + 1;
+    times.set(run.approvalId, ran);
+    assert.ok(ran <= uses.filter(({ approvalId }) => approvalId === record.id).length, 'ran without a use');
+    if (record.once) assert.equal(ran, 1, 'ran twice for one approval');
   }
 }
 

@@ -255,6 +255,43 @@ describe('approvals', () => {
     );
   });
 
+  for (const { signInAs, sees } of [
+    { signInAs: 'admin', sees: 'beforehand' },
+    { signInAs: 'approver', sees: 'as the answer, since they may not read the document' },
+  ] as const)
+    test(`where a watched file owns the document, an ${signInAs} is shown the grant to write: ${sees}`, async (t) => {
+      const { scene, watched, newest } = await inbox(t, { options: { signInAs } });
+      const { page } = watched;
+      const asker = await scene.mint('service:agent');
+      const asked = await fetch(`${scene.url}/api/v1/approvals`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${asker}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ kind: 'model', model: 'openai/gpt-9', reason: 'it is newer' }),
+      });
+      assert.equal(asked.status, 202, await asked.text());
+      await page.goto(`${scene.url}/approvals/${String((await newest())['id'])}`);
+      await press(watched, 'Show the whole call');
+      await showPresence(watched);
+      const form = region(watched, 'Decide');
+      const written = form.locator('pre code');
+      if (signInAs === 'admin') {
+        await written.waitFor();
+        assert.equal(await form.getByRole('button', { name: 'Approve', exact: true }).count(), 0);
+        await checkPage(watched);
+      } else {
+        await press(watched, 'Approve');
+        await written.waitFor();
+        watched.faults.splice(0);
+      }
+      assert.deepEqual(JSON.parse(await written.innerText()), {
+        src: ['service:agent'],
+        app: { 'postern.dev/cap/gateway': [{ role: 'user', models: ['openai/gpt-9'] }] },
+      });
+      assert.equal((await newest())['state'], 'pending');
+      await press(watched, 'Deny');
+      await waitUntil(async () => (await newest())['state'] === 'denied');
+    });
+
   test('markup stays text, turned and hidden characters are written out, and a key that comes twice shows twice', async (t) => {
     const { scene, watched, script, turn, newest } = await inbox(t);
     script.text = `{"command":${JSON.stringify(`${HOSTILE} \u202Etxt.exe\u200B`)},"command":"id","n":12345678901234567890}`;

@@ -74,4 +74,22 @@ describe('providers and keys', () => {
     await page.setViewportSize(PHONE);
     await screenshot(watched, 'providers-phone');
   });
+
+  test('of many keys of a provider fifty are shown, and more when asked for', async (t) => {
+    const scene = await startConsoleScene({ signInAs: 'auditor' });
+    t.after(() => scene.stop());
+    for (let key = 1; key <= 60; key += 1) {
+      const body = { provider: 'openai', name: `key ${key}`, secret: `sk-fake-${key}`, state: 'staged' };
+      const added = await scene.asOperator('POST', '/api/v1/keys', body);
+      assert.equal(added.status, 201, added.text);
+    }
+    const watched = await openConsole(browser, scene, '/providers');
+    t.after(() => watched.close());
+    const rows = watched.page.getByRole('table', { name: 'Keys of openai' }).locator('tbody tr');
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 50);
+    await watched.page.getByRole('button', { name: 'Show more' }).click();
+    await waitUntil(async () => (await rows.count()) >= 60);
+    await checkPage(watched);
+  });
 });

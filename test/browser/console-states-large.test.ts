@@ -81,7 +81,7 @@ const LARGE: readonly LargePage[] = [
     more: 'Show more',
   },
   { name: 'history of approvals', path: '/approvals?tab=history', row: ROW, pageRows: 50 },
-  { name: 'versions of the policy', path: '/policy?tab=versions', row: ROW, pageRows: null },
+  { name: 'versions of the policy', path: '/policy?tab=versions', row: ROW, pageRows: 100 },
   { name: 'audit', path: '/audit', row: ROW, pageRows: 50 },
   { name: 'tokens', path: '/settings/tokens', row: ROW, pageRows: 50 },
   { name: 'providers', path: '/providers', row: 'main .card', pageRows: null },

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import OpenAI from 'openai';
 import type { Browser } from 'playwright-core';
-import { launchChromium, PHONE } from './browser.ts';
+import { launchChromium, PHONE, waitUntil } from './browser.ts';
 import { breakApi, checkPage, openConsole, screenshot, startConsoleScene } from './console-scene.ts';
 
 const HOSTILE = '<img src=x onerror=alert(1)>';
@@ -42,6 +42,29 @@ describe('usage and cost', () => {
     await screenshot(watched, 'usage');
     await page.setViewportSize(PHONE);
     await screenshot(watched, 'usage-phone');
+  });
+
+  test('where there is more than an answer counts, every part that is cut says so', async (t) => {
+    const scene = await startConsoleScene();
+    t.after(() => scene.stop());
+    const watched = await openConsole(browser, scene);
+    t.after(() => watched.close());
+    const { page } = watched;
+    const client = new OpenAI({ baseURL: `${scene.url}/v1`, apiKey: '-', maxRetries: 0 });
+    await client.chat.completions.create({ model: 'gpt-5', messages: [{ role: 'user', content: 'hello' }] });
+    const notice = page.locator('main .notice', { hasText: 'There is more than the server counts' });
+    await page.goto(`${scene.url}/usage?range=24h`);
+    await page.getByRole('table', { name: 'Usage by model' }).locator('tbody tr').first().waitFor();
+    await page.getByText('By answers kept here').waitFor();
+    assert.equal(await notice.count(), 0);
+    await page.route(/\/api\/v1\/usage(\/compare|\/savings)?\?/, async (route) => {
+      const response = await route.fetch();
+      const json: unknown = await response.json();
+      await route.fulfill({ response, json: { ...Object(json), truncated: true } });
+    });
+    await page.reload();
+    await waitUntil(async () => (await notice.count()) === 3);
+    await checkPage(watched);
   });
 
   test('a fault of the server is told in every part', async (t) => {

@@ -106,8 +106,11 @@ describe('settings', () => {
       await checkPage(watched);
       await screenshot(watched, `settings-${part}`);
     }
+    await page.getByRole('region', { name: 'Network of this gateway' }).getByText('State').waitFor();
     await page.setViewportSize(PHONE);
     await screenshot(watched, 'settings-about-phone');
+    await page.goto(`${scene.url}/settings/hooks`);
+    await page.getByText('Every notice arrived, or is still being tried.').waitFor();
     await page.goto(`${scene.url}/settings/hooks?hook=audit`);
     await page.getByRole('dialog', { name: 'Hook audit' }).getByText('Not called yet').waitFor();
     await checkPage(watched);

@@ -20,6 +20,11 @@ export interface TailnetNodeOptions {
   /** Local addresses of the UDP sockets; default all, null for none of that family. */
   readonly address4?: string | null;
   readonly address6?: string | null;
+  /**
+   * Whether many datagrams may go out in one system call, where the system can; default true. That needs `node:ffi`,
+   * of which Node.js warns once (`ExperimentalWarning`); without it UDP is `node:dgram` alone.
+   */
+  readonly offload?: boolean;
   /** `https://host[:port]` of the network to join. Absent: static peers. */
   readonly controlUrl?: string;
   /** For the first login, and where the key has expired. Absent: someone visits the login URL. */

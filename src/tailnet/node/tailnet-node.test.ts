@@ -1,5 +1,6 @@
 /** Two nodes over loopback UDP, and what one refuses. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -7,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { systemRandom } from '../../base/random.ts';
 import { encodeDnsQuery, DNS_CLASS_IN, DNS_RCODE, DNS_TYPE, parseDnsMessage } from '../../wire/dns.ts';
 import { formatPublicKey, generateClientKey } from './wg-quick.ts';
@@ -194,6 +196,24 @@ describe('TailnetNode with static peers', () => {
     assert.equal(at, bytes.length);
     assert.ok(packets >= 2, `${packets} packets`);
   });
+});
+
+test('with offload off a node loads no node:ffi, so that Node.js warns of nothing (docs/node.md)', async () => {
+  const stderrOf = async (name: string, options: object): Promise<string> => {
+    const given = { stateDir: join(folder, name), address4: '127.0.0.1', address6: null, ...options };
+    const program = `
+      import { TailnetNode } from ${JSON.stringify(new URL('./tailnet-node.ts', import.meta.url).href)};
+      const node = new TailnetNode(${JSON.stringify(given)});
+      await node.up();
+      await node.close();`;
+    const run = promisify(execFile);
+    const env = { ...process.env, NODE_OPTIONS: '' };
+    const args = ['--input-type=module', '--eval', program];
+    return (await run(process.execPath, args, { env, timeout: 60_000 })).stderr;
+  };
+  assert.doesNotMatch(await stderrOf('quiet', { offload: false }), /ExperimentalWarning/);
+  const hasFfi = process.platform === 'linux' && process.getBuiltinModule('node:ffi') !== undefined;
+  if (hasFfi) assert.match(await stderrOf('fast', {}), /ExperimentalWarning/);
 });
 
 async function ask(

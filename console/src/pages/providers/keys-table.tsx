@@ -3,9 +3,10 @@ import { Ellipsis } from 'lucide-react';
 import { useState } from 'react';
 import { useAccess } from '../../access.ts';
 import { api, dataOf } from '../../api/client.ts';
-import { amount, Relative } from '../../format/index.ts';
+import { amount, counted, Relative } from '../../format/index.ts';
 import { useAction } from '../../presence/index.ts';
 import {
+  Button,
   Checkbox,
   type Column,
   ConfirmDialog,
@@ -19,6 +20,9 @@ import { AddKeyDialog } from './add-key-dialog.tsx';
 import { ImpactDialog } from './impact-dialog.tsx';
 import { keyName, type Provider, type ProviderKey } from './provider-texts.ts';
 
+/** Rows at a time: hundreds of keys are not read at once. */
+const ROWS_STEP = 50;
+
 type Step = 'promote' | 'retire' | 'revoke' | 'rotate';
 
 export function KeysTable({
@@ -31,6 +35,7 @@ export function KeysTable({
   const { isAdmin } = useAccess();
   const [asked, setAsked] = useState<{ readonly step: Step; readonly key: ProviderKey } | null>(null);
   const [showsRevoked, setShowsRevoked] = useState(false);
+  const [rowsMax, setRowsMax] = useState(ROWS_STEP);
   const ask = (step: Step, key: ProviderKey) => () => setAsked({ step, key });
   const close = (): void => setAsked(null);
   const revoked = provider.keys.filter(({ state }) => state === 'revoked').length;
@@ -57,10 +62,20 @@ export function KeysTable({
       <DataTable
         label={`Keys of ${provider.name}`}
         columns={columnsOf(isAdmin ? actionsOf : null)}
-        rows={rows}
+        rows={rows.slice(0, rowsMax)}
         rowId={({ id }) => id}
         empty={<p className="soft small-text">No key is left: all are revoked.</p>}
       />
+      {rows.length > rowsMax && (
+        <div className="pager">
+          <span className="soft">
+            {rowsMax} of {counted(rows.length, 'key')}
+          </span>
+          <Button small onPress={() => setRowsMax(rowsMax + ROWS_STEP)}>
+            Show more
+          </Button>
+        </div>
+      )}
       {revoked > 0 && (
         <Checkbox label={`Show ${revoked} revoked`} checked={showsRevoked} onChange={setShowsRevoked} />
       )}

@@ -5,9 +5,11 @@ import { Notice } from '../../ui/index.ts';
 export function TruncatedNotice({ isCut }: { readonly isCut: boolean }) {
   if (!isCut) return null;
   return (
-    <Notice tone="warn">
-      There is more than the server counts for one answer, so this is not all of it: choose a shorter time or
-      a single name.
-    </Notice>
+    <div className="usage-cut">
+      <Notice tone="warn">
+        There is more than the server counts for one answer, so this is not all of it: choose a shorter time
+        or a single name.
+      </Notice>
+    </div>
   );
 }
